@@ -1,0 +1,53 @@
+/* A driver: the kernel as the loop sees it. The library brings epoll, io_uring and the test kernel;
+ * a program may bring its own through bough_run_options.
+ *
+ * A driver does four things: it tells the time, it waits until something happens or a deadline comes and
+ * wakes whoever waited for it, it watches file descriptors, and it can be interrupted while it waits.
+ * All but interrupt() are called in the run's thread.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "bough/wait.h"
+
+BOUGH_BEGIN_DECLS
+
+enum bough_direction { BOUGH_READABLE, BOUGH_WRITABLE };
+
+struct bough_driver {
+    const char *name;
+
+    /* Nanoseconds; never goes back. */
+    int64_t (*now)(struct bough_driver *driver);
+
+    /* The same, cheap: at most 'coarse_step' behind now(), never ahead. */
+    int64_t (*coarse_now)(struct bough_driver *driver);
+    int64_t coarse_step;
+
+    /* Look at what has happened and wake who waited for it (bough_wake). If nothing has, sleep until
+     * something does, or interrupt(), or 'deadline' (INT64_MIN: do not sleep; BOUGH_NEVER: no deadline).
+     * May return early. Returns how many it woke, or < 0. */
+    int (*wait)(struct bough_driver *driver, int64_t deadline);
+
+    /* Make the wait() that is under way, or the next one, return soon. From any thread or signal handler. */
+    void (*interrupt)(struct bough_driver *driver);
+
+    /* Wake 'wait' with 0 when 'fd' is ready in that direction, or broken. 0, or < 0 and nothing was
+     * registered: -EBUSY (somebody waits in that direction already), -EBADF, -EPERM (a file that is
+     * always ready), -ENOMEM. The caller parks next. */
+    int (*watch)(struct bough_driver *driver, int fd, enum bough_direction direction,
+                 struct bough_wait *wait);
+
+    /* The waiter gave up (from its abort). */
+    void (*unwatch)(struct bough_driver *driver, int fd, enum bough_direction direction);
+
+    /* 'fd' is about to be closed: wake its waiters with -EBADF and forget it. */
+    void (*closing)(struct bough_driver *driver, int fd);
+
+    /* Waits that can still be woken by the world: while there are any, the run is not deadlocked. */
+    unsigned watched;
+};
+
+/* The driver of the current run. Panics outside one. */
+struct bough_driver *bough_driver_current(void);
+
+BOUGH_END_DECLS
