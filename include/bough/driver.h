@@ -45,9 +45,21 @@ struct bough_driver {
 
     /* Waits that can still be woken by the world: while there are any, the run is not deadlocked. */
     unsigned watched;
+
+    /* Set by the loop: gates that are held (bough/entry.h). While there are any, somebody may call in. */
+    unsigned holds;
 };
 
 /* The driver of the current run. Panics outside one. */
 struct bough_driver *bough_driver_current(void);
+
+/* Called once by the loop when no task is ready and a look at the kernel found nothing, before it
+ * would sleep (or the test kernel's clock would jump). What it wakes runs first. */
+struct bough_idle {
+    struct bough_list link;
+    void (*fn)(struct bough_idle *idle);
+};
+void bough_idle_add(struct bough_idle *idle);
+void bough_idle_remove(struct bough_idle *idle); /* idempotent */
 
 BOUGH_END_DECLS

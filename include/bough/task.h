@@ -11,7 +11,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "bough/attributes.h"
+#include "bough/list.h"
 
 BOUGH_BEGIN_DECLS
 
@@ -36,6 +36,15 @@ BOUGH_MUST_CHECK int bough_local_set(const struct bough_local *key, void *value)
 
 void *bough_run_local_get(const struct bough_local *key);
 BOUGH_MUST_CHECK int bough_run_local_set(const struct bough_local *key, void *value);
+
+/* Called in the loop when the running task has ended: for what a task may own and forget, such as a
+ * lock. The hook is yours; take it off when it is no longer needed. Idempotent. */
+struct bough_task_exit {
+    struct bough_list link;
+    void (*fn)(struct bough_task_exit *hook);
+};
+void bough_task_on_exit(struct bough_task_exit *hook);
+void bough_task_off_exit(struct bough_task_exit *hook);
 
 /* Checkpoints that the running task has passed: what tests compare (bough/testing.h). */
 uint64_t bough_task_cancel_points(void);
