@@ -53,6 +53,13 @@ struct bough_driver {
 /* The driver of the current run. Panics outside one. */
 struct bough_driver *bough_driver_current(void);
 
+struct bough_run_options;
+
+/* bough_run_with() on a driver of your own, which is not freed. What bough_run() does once it has
+ * chosen a driver. */
+BOUGH_MUST_CHECK int bough_run_on(struct bough_driver *driver, const struct bough_run_options *options,
+                                  int (*fn)(void *arg), void *arg);
+
 /* Called once by the loop when no task is ready and a look at the kernel found nothing, before it
  * would sleep (or the test kernel's clock would jump). What it wakes runs first. */
 struct bough_idle {

@@ -52,21 +52,20 @@ struct bough_nursery {
     unsigned limit;
 
     /* Private from here on. */
-    unsigned char state;  /* open, closing, closed */
-    bool body_left;       /* the body has ended */
-    bool failed;          /* the scope was cancelled for a failure */
-    bool cancelled;       /* some child or the body ended with -ECANCELED */
-    unsigned running;     /* children that are not services */
-    unsigned serving;     /* services */
-    unsigned pending;     /* calls of bough_nursery_start() that are under way */
-    unsigned lost;        /* errors whose detail could not be kept: out of memory */
-    struct bough_task *task;      /* who opened it */
-    struct bough_nursery *outer;  /* the one around it in the same task */
+    unsigned char state;         /* open, closing (the body has ended), closed */
+    bool cancelled;              /* some child or the body ended with -ECANCELED */
+    unsigned running;            /* children that are not services, and places handed to starters */
+    unsigned serving;            /* services */
+    unsigned pending;            /* calls of bough_nursery_start() that are under way */
+    unsigned lost;               /* errors whose detail could not be kept: out of memory */
+    int lost_code;               /* the first of them */
+    struct bough_task *task;     /* who opened it */
+    struct bough_nursery *outer; /* the one around it in the same task */
+    struct bough_error *errors;
+    struct bough_wait *closing;  /* the opener waits for the end */
+    struct bough_list children;  /* tasks, services among them */
+    struct bough_list starters;  /* waits for a free place */
     struct bough_scope scope;
-    struct bough_list children;   /* tasks, services among them */
-    struct bough_list starters;   /* waits for a free place */
-    struct bough_wait closing;
-    struct bough_error *errors, *last_error;
 };
 
 /* Open 'n': nothing blocks, nothing allocates. From here to the close it is the innermost scope

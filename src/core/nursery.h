@@ -1,0 +1,16 @@
+/* Nurseries, inside the library. For users: bough/nursery.h.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core/task.h"
+#include "core/wait.h"
+
+/* The body is left early: the children are not waited for but cancelled first. */
+void nursery_cancel_early(struct bough_nursery *n);
+
+/* Has nobody begun to close it? */
+bool nursery_is_open(const struct bough_nursery *n);
+
+/* A block of 'task' could not report its failure 'rc': it goes to the nursery that 'task' has open around it, or to
+ * the task's outcome. A cancel does not: it shows at the next checkpoint anyway. */
+void nursery_defer(struct bough_task *task, int rc);

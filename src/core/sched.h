@@ -1,0 +1,48 @@
+/* Who runs next: the ready queue, and the switch straight from task to task.
+ *
+ * Two lists: 'batch' is the pass under way, 'ready' collects the next one. Whoever parks or yields takes the
+ * next of the batch and jumps to its stack; there is no scheduler stack to bounce through. When the batch
+ * is empty the loop's refill() runs, on the stack of the task that is about to leave.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core/hooks.h"
+
+/* Put 'task' last in the next pass. */
+static inline void sched_ready(struct run *run, struct bough_task *task)
+{
+    task->ready_next = NULL;
+    *run->ready_tail = task;
+    run->ready_tail = &task->ready_next;
+}
+
+/* Take the next task and make it the running one. */
+static BOUGH_ALWAYS_INLINE struct bough_task *sched_next(struct run *run)
+{
+    if (!run->batch)
+        run->refill(run);
+    struct bough_task *next = run->batch;
+    run->batch = next->ready_next;
+    run->budget = RUN_BUDGET;
+    run->switches++;
+    next->yielding = false;
+    bough__current = next;
+    hook(run, task_resumed, next);
+    return next;
+}
+
+/* Let the others run until 'task', the running one, is taken again; returns its wake_result. errno survives.
+ * Call it last: it becomes a jump. */
+static BOUGH_ALWAYS_INLINE int sched_switch(struct run *run, struct bough_task *task)
+{
+    struct bough_task *next = sched_next(run);
+    if (next == task)
+        return task->wake_result;
+    int *here = &errno;
+    task->saved_errno = *here;
+    *here = next->saved_errno;
+    return fiber_switch(&task->fiber, &next->fiber, next->wake_result, false);
+}
+
+/* Leave for ever: 'task' has ended and its stack goes back to the pool. */
+void sched_exit(struct run *run, struct bough_task *task) BOUGH_NORETURN;

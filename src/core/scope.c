@@ -1,0 +1,534 @@
+/* The tree of cancel scopes.
+ *
+ * The invariant, for every scope that is in the tree:
+ *
+ *     level    = max(own, what is visible of the parent's level)
+ *     shutting = max(own, shielded ? clear : the parent's shutting)
+ *
+ * where a shield makes the parent's level invisible, and 'graceful' a soft one. When an input changes,
+ * the change is pushed down (propagate), so that a checkpoint is one load and a branch. The walk uses
+ * the tree's own links: nothing recurses, whatever the depth.
+ *
+ * Laziness: entering a scope only hangs it before the task's other scopes. It gets into its parent's
+ * list, its deadline into the heap, and the task into its members when the task really leaves the CPU
+ * (scope_settle). So only the running task can have scopes outside the tree, and whoever walks the
+ * tree settles the running task first.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "core/scope.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/panic.h"
+#include "base/sys.h"
+#include "core/error.h"
+#include "core/timer.h"
+
+static struct bough_scope *scope_of_child(struct bough_list *node)
+{
+    return bough_container_of(node, struct bough_scope, child);
+}
+
+/* --- the invariant --- */
+
+static unsigned char visible_level(const struct bough_scope *s)
+{
+    if (!s->parent || s->shield)
+        return SCOPE_CLEAR;
+    unsigned char level = s->parent->level;
+    return s->graceful && level == SCOPE_SOFT ? SCOPE_CLEAR : level;
+}
+
+static unsigned char visible_shutting(const struct bough_scope *s)
+{
+    return !s->parent || s->shield ? SCOPE_CLEAR : s->parent->shutting;
+}
+
+static unsigned char stronger(unsigned char a, unsigned char b)
+{
+    return a > b ? a : b;
+}
+
+bool scope_absorbs(const struct bough_scope *s)
+{
+    return s->level != SCOPE_CLEAR && visible_level(s) == SCOPE_CLEAR;
+}
+
+/* Make the invariant true at 's'; false if it was. */
+static bool scope_update(struct bough_scope *s)
+{
+    unsigned char level = stronger(s->own, visible_level(s));
+    unsigned char shutting = stronger(s->own, visible_shutting(s));
+    if (level == s->level && shutting == s->shutting)
+        return false;
+    s->level = level;
+    s->shutting = shutting;
+    if (level == SCOPE_CLEAR)
+        s->cause = NULL;
+    else if (!s->cause)
+        s->cause = s->own ? s : s->parent->cause;
+    return true;
+}
+
+/* --- pushing changes down --- */
+
+/* Cancels that wait to be pushed down; linked through 'work'. */
+struct work {
+    struct bough_scope *first, **last;
+};
+
+static void work_add(struct work *work, struct bough_scope *s)
+{
+    s->work = NULL;
+    *work->last = s;
+    work->last = &s->work;
+}
+
+/* 's' is cancelled, so the scopes linked to it are. */
+static void cancel_linked(struct bough_scope *s, struct work *work)
+{
+    for (struct bough_scope *linked = s->links; linked; linked = linked->link_next) {
+        if (linked->own >= s->level)
+            continue;
+        if (linked->kind == BOUGH_CANCEL_NONE) {
+            linked->kind = s->cause->kind;
+            linked->code = s->cause->code;
+            linked->asked_at = s->cause->asked_at;
+            memcpy(linked->asker, s->cause->asker, sizeof(linked->asker));
+        }
+        linked->own = s->level;
+        work_add(work, linked);
+    }
+}
+
+static bool scope_changed(struct bough_scope *s, struct work *work)
+{
+    if (!scope_update(s))
+        return false;
+    if (s->links)
+        cancel_linked(s, work);
+    if (s->ready)
+        bough_list_foreach (node, &s->members)
+            wake_cancel(bough_container_of(node, struct bough_task, member));
+    return true;
+}
+
+/* Visit the tree below 'top', parents first, where the change goes on. */
+static void push_down(struct bough_scope *top, struct work *work)
+{
+    struct bough_scope *s = top;
+    for (;;) {
+        if (scope_changed(s, work) && s->ready && !bough_list_is_empty(&s->children)) {
+            s = scope_of_child(s->children.next);
+            continue;
+        }
+        while (s != top && s->child.next == &s->parent->children)
+            s = s->parent;
+        if (s == top)
+            return;
+        s = scope_of_child(s->child.next);
+    }
+}
+
+static void propagate(struct bough_scope *s)
+{
+    struct bough_task *running = bough__current;
+    if (running)
+        scope_settle(running);
+    struct work work = {.last = &work.first};
+    work_add(&work, s);
+    for (s = work.first; s; s = s->work)
+        push_down(s, &work);
+}
+
+/* --- into the tree and out --- */
+
+static void scope_prepare(struct bough_scope *s)
+{
+    if (s->ready)
+        return;
+    s->ready = true;
+    bough_list_init(&s->children);
+    bough_list_init(&s->members);
+}
+
+/* Its time is up: the deadline passed, or the grace of a shutdown. */
+static void scope_expire(struct bough_timer *timer)
+{
+    scope_cancel(bough_container_of(timer, struct bough_scope, timer), BOUGH_CANCEL_DEADLINE, NULL, 0,
+                 NULL);
+}
+
+/* A timeout counts from entry, and is never early: the entry was between entered_after and a tick
+ * of the coarse clock later, and not after now. */
+static void scope_fix_deadline(struct bough_scope *s, struct run *run)
+{
+    if (s->timeout == BOUGH_NEVER)
+        return;
+    int64_t entered = s->entered_after + run->driver->coarse_step;
+    int64_t now = timer_now(run);
+    int64_t at = bough_after(entered < now ? entered : now, s->timeout);
+    if (at < s->deadline)
+        s->deadline = at;
+    s->timeout = BOUGH_NEVER;
+}
+
+static void scope_link_in(struct bough_scope *s, struct run *run)
+{
+    scope_prepare(s);
+    scope_prepare(s->parent);
+    bough_list_push(&s->parent->children, &s->child);
+    s->linked = true;
+    scope_fix_deadline(s, run);
+    if (s->deadline != BOUGH_NEVER && s->own != SCOPE_HARD) {
+        s->timer.fire = scope_expire;
+        bough_timer_arm(&s->timer, s->deadline);
+    }
+}
+
+BOUGH_COLD void bough__scope_settle(struct bough_task *task)
+{
+    struct run *run = task->run;
+    if (task->settled)
+        bough_list_unlink(&task->member);
+    for (struct bough_scope *s = task->scope; !s->linked; s = s->parent)
+        scope_link_in(s, run);
+    scope_prepare(task->scope);
+    bough_list_push(&task->scope->members, &task->member);
+    task->settled = task->scope;
+    /* A deadline that passed before it was armed counts now, not at the next look at the clock. */
+    timer_fire_due(run);
+}
+
+void scope_init_root(struct bough_scope *s, struct bough_task *task, const struct bough_site *site)
+{
+    scope_init(s);
+    s->parent = NULL;
+    s->state = SCOPE_ENTERED;
+    s->linked = true;
+    s->opened_at = site;
+    s->task = task;
+    scope_prepare(s);
+}
+
+void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bough_site *site)
+{
+    struct bough_driver *driver = task->run->driver;
+    s->state = SCOPE_ENTERED;
+    s->opened_at = site;
+    s->task = task;
+    s->parent = task->scope;
+    task->scope = s;
+    if ((s->parent->level | s->parent->shutting | s->own) != SCOPE_CLEAR)
+        (void)scope_update(s);
+    if (s->timeout != BOUGH_NEVER)
+        s->entered_after = driver->coarse_now(driver);
+    if (s->timeout <= 0 || (s->deadline != BOUGH_NEVER && s->deadline <= timer_now(task->run)))
+        scope_cancel(s, BOUGH_CANCEL_DEADLINE, NULL, 0, NULL);
+}
+
+/* Out of every list that it may be on. */
+static void scope_unlink(struct bough_task *task, struct bough_scope *s)
+{
+    bough_timer_disarm(&s->timer);
+    bough_list_unlink(&s->child);
+    s->linked = false;
+    if (task->settled == s) {
+        bough_list_unlink(&task->member);
+        task->settled = NULL;
+    }
+}
+
+void scope_leave(struct bough_task *task, struct bough_scope *s)
+{
+    task->scope = s->parent;
+    s->state = SCOPE_LEFT;
+    if (s->linked)
+        scope_unlink(task, s);
+    if (s->link_parent)
+        bough_scope_link(NULL, s);
+    while (s->links)
+        bough_scope_link(NULL, s->links);
+    free(s->text);
+    s->text = NULL;
+    task->last_caught = s->caught;
+}
+
+void scope_move(struct bough_scope *s, struct bough_scope *parent)
+{
+    bough_list_unlink(&s->child);
+    s->parent = parent;
+    scope_prepare(parent);
+    bough_list_push(&parent->children, &s->child);
+    propagate(s);
+}
+
+/* --- misuse --- */
+
+static const char *site_text(const struct bough_site *site, char *text, size_t size)
+{
+    if (site)
+        snprintf(text, size, "%s at %s:%d", site->what, site->file, site->line);
+    else
+        snprintf(text, size, "a scope of the run");
+    return text;
+}
+
+static BOUGH_COLD void scope_misnested(struct bough_task *task, struct bough_scope *s)
+{
+    char ours[128], theirs[128];
+    site_text(s->opened_at, ours, sizeof(ours));
+    site_text(task->scope->opened_at, theirs, sizeof(theirs));
+    if (s->state == SCOPE_FRESH)
+        bough_panic("a scope is closed that was never entered");
+    if (s->state == SCOPE_LEFT)
+        bough_panic("a scope is closed twice: it was opened by %s", ours);
+    if (s->task != task)
+        bough_panic("a scope is closed by another task: it was opened by %s in task %s, and is "
+                    "closed in task %s, whose innermost scope is %s",
+                    ours, bough_task_name(s->task), bough_task_name(task), theirs);
+    bough_panic("scopes are closed out of order in task %s: closing the one opened by %s, while "
+                "inside the one opened by %s",
+                bough_task_name(task), ours, theirs);
+}
+
+void scope_check_innermost(struct bough_task *task, struct bough_scope *s)
+{
+    if (BOUGH_UNLIKELY(task->scope != s || s->state != SCOPE_ENTERED))
+        scope_misnested(task, s);
+}
+
+/* --- enter and exit --- */
+
+void bough_scope_enter_at(struct bough_scope *s, const struct bough_site *site)
+{
+    struct bough_task *task = current_task();
+    if (BOUGH_UNLIKELY(s->state != SCOPE_FRESH)) {
+        char ours[128];
+        bough_panic("a scope is entered twice: it was opened by %s, and is entered again by %s:%d",
+                    site_text(s->opened_at, ours, sizeof(ours)), site->file, site->line);
+    }
+    scope_enter(task, s, site);
+}
+
+void(bough_scope_enter)(struct bough_scope *s)
+{
+    bough_scope_enter_at(s, BOUGH_SITE("bough_scope_enter"));
+}
+
+int bough_scope_exit(struct bough_scope *s, int rc)
+{
+    struct bough_task *task = current_task();
+    scope_check_innermost(task, s);
+    if (BOUGH_UNLIKELY(rc < 0) && scope_absorbs(s))
+        rc = error_absorb(rc, &s->caught);
+    scope_leave(task, s);
+    return rc;
+}
+
+/* --- cancel --- */
+
+static void cancel_with(struct bough_scope *s, unsigned char strength, enum bough_cancel_kind kind,
+                        const struct bough_site *site, int code, char *text)
+{
+    struct bough_task *running = bough__current;
+    if (s->own >= strength || s->state == SCOPE_LEFT) {
+        free(text);
+        return;
+    }
+    if (s->kind == BOUGH_CANCEL_NONE) {
+        s->kind = kind;
+        s->code = code;
+        s->text = text;
+        s->asked_at = site;
+        if (site && running)
+            snprintf(s->asker, sizeof(s->asker), "%s", bough_task_name(running));
+    } else {
+        free(text);
+    }
+    s->own = strength;
+    if (s->linked && strength == SCOPE_HARD)
+        bough_timer_disarm(&s->timer);
+    if (running)
+        hook(running->run, scope_cancelled, s);
+    propagate(s);
+}
+
+void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const struct bough_site *site,
+                  int code, char *text)
+{
+    cancel_with(s, SCOPE_HARD, kind, site, code, text);
+}
+
+static void cancel_va(struct bough_scope *s, const struct bough_site *site, const char *fmt,
+                      va_list args)
+{
+    char *text = NULL;
+    if (fmt && s->own != SCOPE_HARD && (sys_fails(SYS_FAULT_MEMORY) || vasprintf(&text, fmt, args) < 0))
+        text = NULL; /* out of memory: without words, then */
+    scope_cancel(s, BOUGH_CANCEL_EXPLICIT, site, 0, text);
+}
+
+void bough_scope_cancel_at(struct bough_scope *s, const struct bough_site *site,
+                           const char *reason_fmt, ...)
+{
+    va_list args;
+    va_start(args, reason_fmt);
+    cancel_va(s, site, reason_fmt, args);
+    va_end(args);
+}
+
+void(bough_scope_cancel)(struct bough_scope *s, const char *reason_fmt, ...)
+{
+    va_list args;
+    va_start(args, reason_fmt);
+    cancel_va(s, NULL, reason_fmt, args);
+    va_end(args);
+}
+
+void bough_scope_shutdown(struct bough_scope *s, int64_t grace)
+{
+    if (s->own == SCOPE_HARD)
+        return;
+    int64_t hard_at = bough_after(bough_now(), grace);
+    cancel_with(s, grace <= 0 ? SCOPE_HARD : SCOPE_SOFT, BOUGH_CANCEL_SHUTDOWN, NULL, 0, NULL);
+    if (grace > 0 && hard_at < bough_scope_deadline(s))
+        bough_scope_set_deadline(s, hard_at);
+}
+
+void bough_scope_link(struct bough_scope *parent, struct bough_scope *child)
+{
+    if (child->link_parent) {
+        struct bough_scope **at = &child->link_parent->links;
+        while (*at != child)
+            at = &(*at)->link_next;
+        *at = child->link_next;
+    }
+    child->link_parent = parent;
+    child->link_next = NULL;
+    if (!parent)
+        return;
+    child->link_next = parent->links;
+    parent->links = child;
+    if (parent->level != SCOPE_CLEAR) {
+        struct work work = {.last = &work.first};
+        cancel_linked(parent, &work);
+        if (work.first)
+            propagate(child);
+    }
+}
+
+/* --- asking and changing --- */
+
+bool bough_scope_cancel_called(struct bough_scope *s)
+{
+    if (s->own == SCOPE_CLEAR && s->state == SCOPE_ENTERED &&
+        (s->deadline != BOUGH_NEVER || s->timeout != BOUGH_NEVER)) {
+        struct run *run = s->task->run;
+        scope_fix_deadline(s, run);
+        if (s->deadline <= timer_now(run))
+            scope_cancel(s, BOUGH_CANCEL_DEADLINE, NULL, 0, NULL);
+    }
+    return s->own != SCOPE_CLEAR;
+}
+
+bool bough_scope_cancelled_caught(const struct bough_scope *s)
+{
+    return s ? s->caught : current_task()->last_caught;
+}
+
+int64_t bough_scope_deadline(const struct bough_scope *s)
+{
+    int64_t at = s->deadline;
+    if (s->timeout != BOUGH_NEVER) {
+        int64_t from = s->state == SCOPE_FRESH ? bough_now() : s->entered_after;
+        int64_t timeout_at = bough_after(from, s->timeout);
+        at = timeout_at < at ? timeout_at : at;
+    }
+    return at;
+}
+
+void bough_scope_set_deadline(struct bough_scope *s, int64_t at)
+{
+    s->timeout = BOUGH_NEVER;
+    s->deadline = at;
+    if (s->state != SCOPE_ENTERED || s->own == SCOPE_HARD)
+        return;
+    if (at <= s->task->run->now) {
+        scope_expire(&s->timer);
+    } else if (s->linked) {
+        s->timer.fire = scope_expire;
+        bough_timer_arm(&s->timer, at);
+    }
+}
+
+void bough_scope_set_shield(struct bough_scope *s, bool on)
+{
+    s->shield = on;
+    if (s->state == SCOPE_ENTERED)
+        propagate(s);
+}
+
+struct bough_scope *bough_scope_current(void)
+{
+    return current_task()->scope;
+}
+
+int64_t bough_effective_deadline(void)
+{
+    struct bough_scope *s = current_task()->scope;
+    if (s->level != SCOPE_CLEAR)
+        return INT64_MIN;
+    int64_t earliest = BOUGH_NEVER;
+    for (; s; s = s->shield ? NULL : s->parent) {
+        int64_t at = bough_scope_deadline(s);
+        earliest = at < earliest ? at : earliest;
+    }
+    return earliest;
+}
+
+/* --- reasons --- */
+
+enum bough_cancel_kind bough_scope_reason_kind(const struct bough_scope *s)
+{
+    return s->cause ? (enum bough_cancel_kind)s->cause->kind : BOUGH_CANCEL_NONE;
+}
+
+static int compose_reason(char **ret_words, const struct bough_scope *cause)
+{
+    char opened[128], asked[160] = "";
+    site_text(cause->opened_at, opened, sizeof(opened));
+    if (cause->asked_at)
+        snprintf(asked, sizeof(asked), " (task %s at %s:%d)", cause->asker, cause->asked_at->file,
+                 cause->asked_at->line);
+    switch (cause->kind) {
+    case BOUGH_CANCEL_DEADLINE:
+        return asprintf(ret_words, "deadline: the time of %s was up", opened);
+    case BOUGH_CANCEL_SIBLING:
+        return asprintf(ret_words, "%s in the nursery opened by %s%s%s",
+                        cause->code < 0 ? "a failure" : "the body was left early", opened,
+                        cause->code < 0 ? ": " : "", cause->code < 0 ? bough_error_name(cause->code) : "");
+    case BOUGH_CANCEL_SHUTDOWN:
+        return asprintf(ret_words, "shutdown of %s", opened);
+    case BOUGH_CANCEL_SIGINT:
+        return asprintf(ret_words, "SIGINT");
+    case BOUGH_CANCEL_DEADLOCK:
+        return asprintf(ret_words, "deadlock: %s", cause->text ? cause->text : "no task can run");
+    default:
+        return asprintf(ret_words, "cancelled: %s%s", cause->text ? cause->text : "no reason given",
+                        asked);
+    }
+}
+
+const char *bough_scope_reason(const struct bough_scope *s)
+{
+    struct run *run = current_task()->run;
+    char *words;
+    if (!s->cause)
+        return NULL;
+    if (sys_fails(SYS_FAULT_MEMORY) || compose_reason(&words, s->cause) < 0)
+        return "cancelled (no memory to say why)";
+    free(run->words);
+    return run->words = words;
+}

@@ -1,0 +1,52 @@
+/* The tree of cancel scopes, inside the library. The model is in bough/scope.h, the invariant in scope.c.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core/wake.h"
+
+/* The rare half of scope_settle(). */
+void bough__scope_settle(struct bough_task *task);
+
+/* Before 'task' leaves the CPU: put its new scopes into the tree, arm their timers, and put the task
+ * among the members of its innermost scope, so that a cancel finds all of them. */
+static BOUGH_ALWAYS_INLINE void scope_settle(struct bough_task *task)
+{
+    if (BOUGH_UNLIKELY(task->settled != task->scope))
+        bough__scope_settle(task);
+}
+
+/* BOUGH_SCOPE() for the hot paths: sets what has a meaning, rather than clearing it all. */
+static inline void scope_init(struct bough_scope *s)
+{
+    s->timeout = s->deadline = BOUGH_NEVER;
+    s->shield = s->graceful = false;
+    s->state = SCOPE_FRESH;
+    s->own = s->level = s->shutting = SCOPE_CLEAR;
+    s->kind = BOUGH_CANCEL_NONE;
+    s->linked = s->ready = s->caught = false;
+    s->code = 0;
+    s->cause = s->link_parent = s->links = NULL;
+    s->asked_at = NULL;
+    s->text = NULL;
+    s->timer.prev = NULL;
+}
+
+/* Set up the root of a run, entered. */
+void scope_init_root(struct bough_scope *s, struct bough_task *task, const struct bough_site *site);
+
+/* bough_scope_enter() and the second half of bough_scope_exit(), for scopes in other things. */
+void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bough_site *site);
+void scope_leave(struct bough_task *task, struct bough_scope *s);
+
+/* Panic if 's' is not the innermost scope of 'task'. */
+void scope_check_innermost(struct bough_task *task, struct bough_scope *s);
+
+/* Is a cancel that arrives at the exit of 's' for it to absorb? */
+bool scope_absorbs(const struct bough_scope *s);
+
+/* Cancel 's' for 'kind'. 'code' is the failure of a sibling; 'text' (malloc'ed, taken over) may be NULL. */
+void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const struct bough_site *site,
+                  int code, char *text);
+
+/* Move 's' with all below it under 'parent', which is in the tree. */
+void scope_move(struct bough_scope *s, struct bough_scope *parent);

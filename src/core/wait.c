@@ -1,0 +1,167 @@
+/* The only way into a wait. The protocol is in bough/wait.h; the ways out are in core/wake.
+ *
+ * What is written last in these functions is the switch, so that it compiles to a jump.
+ * SPDX-License-Identifier: MIT */
+#include "core/wait.h"
+
+#include "core/timer.h"
+
+/* Yield, with what a cancel under way or to come makes of the result. */
+static int yield_as(struct bough_task *task, int result)
+{
+    struct run *run = task->run;
+    task->schedule_points++;
+    task->wake_result = result;
+    task->yielding = result == 0;
+    sched_ready(run, task);
+    return sched_switch(run, task);
+}
+
+/* Yield without looking at cancels. */
+static int yield_shielded(struct bough_task *task)
+{
+    struct run *run = task->run;
+    task->schedule_points++;
+    task->wake_result = 0;
+    sched_ready(run, task);
+    return sched_switch(run, task);
+}
+
+/* The scope is cancelled, and a call fails without having waited. Code that ignores it and tries again
+ * must not starve the others, so they run first. */
+static BOUGH_COLD int fail_cancelled(struct bough_task *task)
+{
+    wake_mark_cancel(task);
+    return yield_as(task, -ECANCELED);
+}
+
+/* bough_wait() in a cancelled scope: abort at once. */
+static BOUGH_COLD int wait_cancelled(struct bough_task *task, struct bough_wait *wait)
+{
+    if (wait->for_shutdown && task->scope->shutting == SCOPE_SOFT) {
+        bough_wake(wait, 0);
+    } else if (wake_abort(task, wait) && wait->task) {
+        if (wait->link.next)
+            bough_list_unlink(&wait->link);
+        wait->task = NULL;
+        task->wait = NULL;
+        return fail_cancelled(task);
+    }
+    /* It cannot be undone, or somebody has woken it meanwhile. */
+    return sched_switch(task->run, task);
+}
+
+int wait_park(struct bough_task *task, struct bough_wait *wait)
+{
+    struct run *run = task->run;
+    scope_settle(task);
+    task->schedule_points++;
+    task->aborted = false;
+    task->since = run->now;
+    task->wait = wait;
+    wait->task = task;
+    hook(run, task_parked, task, wait->what);
+    if (BOUGH_UNLIKELY((task->scope->level | (wait->for_shutdown & task->scope->shutting)) !=
+                       SCOPE_CLEAR))
+        return wait_cancelled(task, wait);
+    return sched_switch(run, task);
+}
+
+int bough_wait(struct bough_wait *wait)
+{
+    struct bough_task *task = current_task();
+    task->cancel_points++;
+    return wait_park(task, wait);
+}
+
+int bough_checkpoint(void)
+{
+    struct bough_task *task = current_task();
+    scope_settle(task);
+    task->cancel_points++;
+    if (BOUGH_UNLIKELY(task->scope->level != SCOPE_CLEAR))
+        return fail_cancelled(task);
+    return yield_as(task, 0);
+}
+
+int bough_checkpoint_if_cancelled(void)
+{
+    struct bough_task *task = current_task();
+    task->cancel_points++;
+    if (BOUGH_UNLIKELY(task->scope->level != SCOPE_CLEAR))
+        return fail_cancelled(task);
+    return 0;
+}
+
+int bough_shielded_checkpoint(void)
+{
+    struct bough_task *task = current_task();
+    scope_settle(task);
+    return yield_shielded(task);
+}
+
+void bough_passed(void)
+{
+    struct bough_task *task = current_task();
+    task->schedule_points++;
+    if (BOUGH_UNLIKELY(--task->run->budget <= 0)) {
+        scope_settle(task);
+        (void)yield_shielded(task);
+    }
+}
+
+int bough_pass(void)
+{
+    int rc = bough_checkpoint_if_cancelled();
+    if (BOUGH_LIKELY(rc == 0))
+        bough_passed();
+    return rc;
+}
+
+/* --- the simplest waits --- */
+
+struct sleep {
+    struct bough_wait wait;
+    struct bough_timer timer;
+};
+
+static void sleep_over(struct bough_timer *timer)
+{
+    bough_wake(&bough_container_of(timer, struct sleep, timer)->wait, 0);
+}
+
+static bool sleep_abort(struct bough_wait *wait)
+{
+    bough_timer_disarm(&bough_container_of(wait, struct sleep, wait)->timer);
+    return true;
+}
+
+int bough_sleep_until(int64_t deadline)
+{
+    struct sleep sleep = {
+        .wait = {.abort = sleep_abort, .what = "sleep"},
+        .timer = {.fire = sleep_over},
+    };
+    if (deadline <= bough_now())
+        return bough_checkpoint();
+    bough_timer_arm(&sleep.timer, deadline);
+    return bough_wait(&sleep.wait);
+}
+
+int bough_sleep(int64_t duration)
+{
+    return duration <= 0 ? bough_checkpoint() : bough_sleep_until(bough_after(bough_now(), duration));
+}
+
+int bough_sleep_forever(void)
+{
+    struct bough_wait wait = {.abort = bough_wait_leave, .what = "sleep forever"};
+    return bough_wait(&wait);
+}
+
+int bough_wait_shutdown(void)
+{
+    struct bough_wait wait = {
+        .abort = bough_wait_leave, .what = "shutdown", .for_shutdown = true};
+    return bough_wait(&wait);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "fiber/overflow.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+bool (*bough__overflow_describe)(const void *address, char *text, size_t size);
+
+enum { SIGNAL_STACK = 64 * 1024 };
+
+static struct sigaction previous;
+static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+static __thread void *signal_stack;
+
+/* Not an overflow of ours: let who was here before see it, or die of it. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(number, info, context);
+    } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(number);
+    } else {
+        /* The fault happens again when we return, and then kills. */
+        struct sigaction default_action = {.sa_handler = SIG_DFL};
+        (void)sigaction(number, &default_action, NULL);
+    }
+}
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    char text[512];
+    int saved_errno = errno;
+    if (bough__overflow_describe && bough__overflow_describe(info->si_addr, text, sizeof(text))) {
+        ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+        (void)ignored;
+    }
+    pass_on(number, info, context);
+    errno = saved_errno;
+}
+
+static void install(void)
+{
+    struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    (void)sigaction(SIGSEGV, &ours, &previous);
+}
+
+int overflow_install(void)
+{
+    stack_t now;
+    pthread_once(&install_once, install);
+    if (sigaltstack(NULL, &now) < 0 || !(now.ss_flags & SS_DISABLE))
+        return 0;
+    void *memory = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return -ENOMEM;
+    stack_t ours = {.ss_sp = memory, .ss_size = SIGNAL_STACK};
+    int rc = sys_call(ENOMEM, sigaltstack(&ours, NULL));
+    if (rc < 0)
+        munmap(memory, SIGNAL_STACK);
+    else
+        signal_stack = memory;
+    return rc;
+}
+
+void overflow_remove(void)
+{
+    stack_t off = {.ss_flags = SS_DISABLE};
+    if (!signal_stack)
+        return;
+    (void)sigaltstack(&off, NULL);
+    munmap(signal_stack, SIGNAL_STACK);
+    signal_stack = NULL;
+}

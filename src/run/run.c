@@ -1,0 +1,60 @@
+/* bough_run(): picks a driver, starts the loop. The only file that names one.
+ * SPDX-License-Identifier: MIT */
+#include "bough/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/panic.h"
+#include "bough/driver.h"
+#include "bough/error.h"
+#include "bough/observe.h"
+#include "io/epoll.h"
+
+/* What the environment says, where the options say nothing. */
+static int options_from_environment(struct bough_run_options *options)
+{
+    const char *seed = getenv("BOUGH_SEED"), *io = getenv("BOUGH_IO");
+    if (!options->seed && seed)
+        options->seed = strtoull(seed, NULL, 0);
+    if (options->io != BOUGH_IO_AUTO || !io || !*io || strcmp(io, "auto") == 0)
+        return 0;
+    if (strcmp(io, "epoll") == 0)
+        options->io = BOUGH_IO_EPOLL;
+    else if (strcmp(io, "io_uring") == 0)
+        options->io = BOUGH_IO_URING;
+    else
+        return bough_fail(-EINVAL, "BOUGH_IO=%s: it can be auto, epoll or io_uring", io);
+    return 0;
+}
+
+static int open_driver(enum bough_io io, struct bough_driver **ret_driver)
+{
+    if (io == BOUGH_IO_URING)
+        return bough_fail_text(-ENOTSUP, "bough_run: this build has no io_uring driver");
+    int rc = bough__epoll_open(ret_driver);
+    return rc < 0 ? bough_fail(rc, "bough_run: no epoll to be had") : 0;
+}
+
+int bough_run_with(const struct bough_run_options *options, bough_task_fn *fn, void *arg)
+{
+    struct bough_run_options wanted = options ? *options : (struct bough_run_options){0};
+    struct bough_driver *driver = wanted.driver;
+    bough__panic_picture = bough_tree_print;
+    int rc = options_from_environment(&wanted);
+    if (rc < 0)
+        return rc;
+    if (bough_is_running())
+        return bough_fail_text(-EBUSY, "bough_run: a run is under way in this thread");
+    if (!driver && (rc = open_driver(wanted.io, &driver)) < 0)
+        return rc;
+    rc = bough_run_on(driver, &wanted, fn, arg);
+    if (!wanted.driver)
+        bough__epoll_close(driver);
+    return rc;
+}
+
+int bough_run(bough_task_fn *fn, void *arg)
+{
+    return bough_run_with(NULL, fn, arg);
+}
