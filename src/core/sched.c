@@ -16,6 +16,5 @@ void sched_exit(struct run *run, struct bough_task *task)
     errno = next->saved_errno;
     /* We stand on it still, but nobody can take it before the switch. */
     stack_put(&run->stacks, task->stack);
-    (void)fiber_switch(&task->fiber, &next->fiber, next->wake_result, true);
-    __builtin_unreachable();
+    fiber_leave(&task->fiber, &next->fiber, next->wake_result);
 }

@@ -108,9 +108,12 @@ static bool scope_changed(struct bough_scope *s, struct work *work)
         return false;
     if (s->links)
         cancel_linked(s, work);
-    if (s->ready)
-        bough_list_foreach (node, &s->members)
+    if (s->ready) {
+        bough_list_foreach (node, &s->members) {
+            __builtin_prefetch(node_next_->next);
             wake_cancel(bough_container_of(node, struct bough_task, member));
+        }
+    }
     return true;
 }
 

@@ -19,6 +19,9 @@
  * 'load'. There, context_switch() returns 'value'. */
 int bough__context_switch(void **save, void *load, int value);
 
+/* The second half alone: continue 'load', never to come back. */
+void bough__context_leave(void *load, int value);
+
 /* The words of a suspended frame, as the .S file of the CPU lays them out. */
 #if defined(__x86_64__)
 enum { CONTEXT_WORDS = 7, CONTEXT_ARG = 3, CONTEXT_ENTRY = 4, CONTEXT_PC = 6 };

@@ -54,7 +54,38 @@ bough__context_switch:          /* x0: save, x1: load, x2: value */
         .cfi_endproc
         .size   bough__context_switch, . - bough__context_switch
 
-/* Where a new stack begins: x19 is the entry, x20 its argument. The bottom of every back trace. */
+/* The second half alone, for a stack that is left for ever. To a stack that begins it jumps; to one that is resumed it
+ * returns, which is predicted when a child has run since its parent called us. */
+        .globl  bough__context_leave
+        .hidden bough__context_leave
+        .type   bough__context_leave, %function
+        .p2align 5
+bough__context_leave:           /* x0: load, x1: value */
+        .cfi_startproc
+        .cfi_undefined x30
+        mov     sp, x0
+        mov     x0, x1
+        ldp     x19, x20, [sp, #0]
+        ldp     x21, x22, [sp, #16]
+        ldp     x23, x24, [sp, #32]
+        ldp     x25, x26, [sp, #48]
+        ldp     x27, x28, [sp, #64]
+        ldp     x29, x30, [sp, #80]
+        ldp     d8, d9, [sp, #96]
+        ldp     d10, d11, [sp, #112]
+        ldp     d12, d13, [sp, #128]
+        ldp     d14, d15, [sp, #144]
+        add     sp, sp, #160
+        adrp    x9, bough__context_begin
+        add     x9, x9, :lo12:bough__context_begin
+        cmp     x9, x30
+        b.eq    bough__context_begin
+        ret
+        .cfi_endproc
+        .size   bough__context_leave, . - bough__context_leave
+
+/* Where a new stack begins: x19 is the entry, x20 its argument. The bottom of every back trace. It jumps rather than calls, so
+ * that an entry that ends in a jump leaves nothing behind; the return address is for unwinders. */
         .globl  bough__context_begin
         .hidden bough__context_begin
         .type   bough__context_begin, %function
@@ -64,9 +95,10 @@ bough__context_begin:
         .cfi_undefined x30
         mov     x0, x20
         mov     x29, #0
-        mov     x30, #0
-        blr     x19
-        brk     #1
+        adr     x30, 1f
+        br      x19
+        nop
+1:      brk     #1
         .cfi_endproc
         .size   bough__context_begin, . - bough__context_begin
 

@@ -55,7 +55,35 @@ bough__context_switch:          /* rdi: save, rsi: load, rdx: value */
         .cfi_endproc
         .size   bough__context_switch, . - bough__context_switch
 
-/* Where a new stack begins: rbx is the entry, r12 its argument. The bottom of every back trace. */
+/* The second half alone, for a stack that is left for ever. To a stack that begins it jumps. To one that is resumed it
+ * returns: a child that has run since its parent called us leaves the CPU's stack of return addresses as it found it, so
+ * that this return and those of the parent's callers are predicted. */
+        .globl  bough__context_leave
+        .hidden bough__context_leave
+        .type   bough__context_leave, @function
+        .p2align 5
+bough__context_leave:           /* rdi: load, rsi: value */
+        .cfi_startproc
+        .cfi_undefined %rip
+        movq    %rdi, %rsp
+        movq    %rsi, %rax
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        leaq    bough__context_begin(%rip), %rcx
+        cmpq    %rcx, (%rsp)
+        je      1f
+        ret
+1:      addq    $8, %rsp
+        jmp     bough__context_begin
+        .cfi_endproc
+        .size   bough__context_leave, . - bough__context_leave
+
+/* Where a new stack begins: rbx is the entry, r12 its argument. The bottom of every back trace. It jumps rather than calls, so
+ * that an entry that ends in a jump leaves nothing behind; the return address is for unwinders. */
         .globl  bough__context_begin
         .hidden bough__context_begin
         .type   bough__context_begin, @function
@@ -65,8 +93,11 @@ bough__context_begin:
         .cfi_undefined %rip
         movq    %r12, %rdi
         xorl    %ebp, %ebp
-        call    *%rbx
-        ud2
+        leaq    1f(%rip), %rcx
+        pushq   %rcx
+        jmp     *%rbx
+        nop
+1:      ud2
         .cfi_endproc
         .size   bough__context_begin, . - bough__context_begin
 
