@@ -13,6 +13,7 @@
 #include "bough/run.h"
 #include "bough/scope.h"
 #include "bough/task.h"
+#include "bough/testing.h"
 #include "bough/time.h"
 #include "bough/timer.h"
 #include "bough/wait.h"

@@ -23,6 +23,9 @@ struct bough_driver {
     int64_t (*coarse_now)(struct bough_driver *driver);
     int64_t coarse_step;
 
+    /* While tasks are ready, wait() is called this often; 0: after every pass. */
+    int64_t poll_after;
+
     /* Look at what has happened and wake who waited for it (bough_wake). If nothing has, sleep until
      * something does, or interrupt(), or 'deadline' (INT64_MIN: do not sleep; BOUGH_NEVER: no deadline).
      * May return early. Returns how many it woke, or < 0. */
@@ -31,11 +34,15 @@ struct bough_driver {
     /* Make the wait() that is under way, or the next one, return soon. From any thread or signal handler. */
     void (*interrupt)(struct bough_driver *driver);
 
-    /* Wake 'wait' with 0 when 'fd' is ready in that direction, or broken. 0, or < 0 and nothing was
-     * registered: -EBUSY (somebody waits in that direction already), -EBADF, -EPERM (a file that is
-     * always ready), -ENOMEM. The caller parks next. */
+    /* Wake 'wait' with 0 when 'fd' is ready in that direction, or broken. 0: the caller parks next.
+     * 1: it may be ready now, nothing was registered. < 0, nothing was registered: -EBUSY (somebody
+     * waits in that direction already), -EBADF, -EPERM (a file that is always ready), -ENOMEM. */
     int (*watch)(struct bough_driver *driver, int fd, enum bough_direction direction,
                  struct bough_wait *wait);
+
+    /* 'fd' is ours until closing(): nobody closes it behind our back, and whoever watches it has seen
+     * it drained (EAGAIN, or less than was asked for). So one registration may serve all its life. */
+    int (*adopt)(struct bough_driver *driver, int fd);
 
     /* The waiter gave up (from its abort). */
     void (*unwatch)(struct bough_driver *driver, int fd, enum bough_direction direction);

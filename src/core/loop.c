@@ -4,7 +4,7 @@
  * that leaves. bough_run_on() only sets up, calls the main task's function, and takes down.
  *
  * When to look at the kernel. After every pass would be right, and costs a system call and a clock for perhaps
- * two switches of 5 ns. So a pass is followed by a look when there has been none for POLL_AFTER; to know that
+ * two switches of 5 ns. So a pass is followed by a look when there has been none for the driver's poll_after (20 us); to know that
  * cheaply, the clock is read every so many switches, a number that adapts to how long they take, or when
  * the coarse clock has ticked. With nothing armed and nothing watched there is nothing to look at.
  * SPDX-License-Identifier: MIT */
@@ -23,7 +23,6 @@
 #include "fiber/overflow.h"
 
 enum { STEPS_MOST = 64, TASK_STACK = 64 * 1024 };
-#define POLL_AFTER (20 * BOUGH_US)
 #define TRIM_AFTER BOUGH_SEC
 
 /* --- looking at the kernel --- */
@@ -56,7 +55,7 @@ static bool look_is_due(struct run *run)
     if (run->switches - run->steps_at < (uint64_t)run->steps_between &&
         driver->coarse_now(driver) == run->coarse)
         return false;
-    bool due = timer_now(run) - run->polled >= POLL_AFTER;
+    bool due = timer_now(run) - run->polled >= driver->poll_after;
     run->steps_at = run->switches;
     if (due && run->steps_between > 1)
         run->steps_between /= 2;
