@@ -7,8 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ignoring the result is a warning; write (void) to ignore it on purpose. */
+/* Ignoring the result is a warning; write (void) to ignore it on purpose. First in a declaration. (For gcc the
+ * old attribute would not accept the cast.) */
+#if defined(__cplusplus)
+#define BOUGH_MUST_CHECK [[nodiscard]]
+#elif defined(__GNUC__) && !defined(__clang__)
+#define BOUGH_MUST_CHECK __extension__ [[nodiscard]]
+#else
 #define BOUGH_MUST_CHECK __attribute__((warn_unused_result))
+#endif
 /* Argument number 'string' is a printf format; its values start at 'first'. */
 #define BOUGH_PRINTF(string, first) __attribute__((format(printf, string, first)))
 #define BOUGH_NORETURN __attribute__((noreturn))
