@@ -208,14 +208,19 @@ static void slots_push(struct error_slot failure)
     *slot = failure;
 }
 
-/* The newest failure with 'code' (0: with any), or NULL. */
+/* The newest failure with 'code' (0: with any), or NULL. A cancel that is only a mark (see state.h) hides the
+ * records of the cancels before it. */
 static struct error_slot *slots_find(int code)
 {
+    struct bough_task *task = bough__current;
     struct error_slots *slots = slots_here();
     for (unsigned i = 1; i <= ERROR_SLOTS; i++) {
-        struct error_slot *slot = &slots->slot[(slots->next - i) % ERROR_SLOTS];
-        if (slot->code && (!code || slot->code == code))
-            return slot;
+        unsigned at = slots->next - i;
+        struct error_slot *slot = &slots->slot[at % ERROR_SLOTS];
+        if (!slot->code || (code && slot->code != code))
+            continue;
+        bool hidden = code == -ECANCELED && task && (int)(task->cancel_mark - at) > 1;
+        return hidden ? NULL : slot;
     }
     return NULL;
 }
@@ -236,6 +241,15 @@ struct bough_error *error_take(int code)
     struct bough_error *e = slot_record(slot);
     *slot = (struct error_slot){0};
     return e;
+}
+
+/* A leaf for a code that has no record. */
+static struct bough_error *leaf_bare(int code)
+{
+    struct bough_task *task = bough__current;
+    if (code == -ECANCELED && task)
+        return error_new_cancel(task->scope);
+    return leaf_new(code, NULL, "", task);
 }
 
 struct bough_error *error_take_result(int code, const struct bough_task *task)
@@ -330,9 +344,9 @@ int bough_keep(int rc, int cleanup_rc)
         return cleanup_rc;
     struct bough_error *later = error_take(cleanup_rc), *first = error_take(rc);
     if (!later)
-        later = leaf_new(cleanup_rc, NULL, "", bough__current);
+        later = leaf_bare(cleanup_rc);
     if (!first)
-        first = leaf_new(rc, NULL, "", bough__current);
+        first = leaf_bare(rc);
     if (!first || !later) { /* out of memory: the more telling of the two codes */
         int code = rc == -ECANCELED   ? cleanup_rc
                    : cleanup_rc == -ECANCELED ? rc

@@ -109,9 +109,10 @@ static int nursery_result(struct bough_nursery *n, int rc)
     } else if (n->cancelled && e) {
         e = error_join(e, error_new_cancel(&n->scope));
     }
-    if (n->lost) {
+    if (n->lost) { /* without all the detail there is none, so that the code says what there was */
         int code = e || n->lost > 1 ? -BOUGH_EGROUP : n->lost_code;
-        return error_give_as(e, code);
+        error_free(e);
+        return error_give_as(NULL, code);
     }
     if (e)
         return error_give(e);
