@@ -1,0 +1,95 @@
+"""What is measured, and what is good enough.
+
+SPDX-License-Identifier: MIT
+"""
+from dataclasses import dataclass
+from typing import Optional
+
+
+@dataclass(frozen=True)
+class Measure:
+    id: str
+    text: str
+    group: str
+    unit: str = "ns"
+    # Goals; lower is better in every measure.
+    floor: Optional[float] = None  # ours is at most so many times the floor
+    peer: Optional[float] = None  # the best peer is at least so many times ours
+    most: Optional[float] = None  # ours is at most this
+    # Not measured by a run of its own: a field of what another one printed.
+    part_of: Optional[str] = None
+    # One that does not vary, or takes long.
+    rounds: int = 1000
+
+    @property
+    def connections(self):
+        return int(self.id.split("-")[1]) if self.id.startswith("echo-") else None
+
+    @property
+    def goal(self):
+        words = []
+        if self.floor:
+            words.append(f"<= {self.floor:g}x floor")
+        if self.peer:
+            words.append(f">= {self.peer:g}x faster than the best peer" if self.peer > 1
+                         else "faster than the best peer")
+        if self.most:
+            words.append(f"<= {self.most:g} {self.unit}".strip())
+        return "; ".join(words)
+
+
+# 0.97 of the floor's requests a CPU-second.
+ECHO = round(1 / 0.97, 3)
+
+MEASURES = [
+    Measure("yield-2", "checkpoint round trip, 2 tasks", "switch", floor=2, peer=3),
+    Measure("yield-1000", "the same, 1,000 tasks", "switch", floor=2),
+    Measure("start-join-1", "start and join, one in its own nursery", "switch", floor=3, peer=2),
+    Measure("start-join-1000", "start and join, 1,000 at once", "switch", floor=2, peer=1),
+    Measure("rendezvous", "hand-off, capacity 0, per item", "channel", floor=3, peer=3),
+    Measure("channel-64", "channel, capacity 64, per item", "channel", floor=3, peer=4),
+    Measure("scope", "cancel scope, enter and exit", "scope"),
+    Measure("timeout", "timeout around a call that does not wait", "scope", floor=2),
+    Measure("sleepers-100k", "100,000 sleepers, per task", "many", floor=1.2),
+    Measure("cancel-100k", "cancel of 100,000 parked, per child", "many", floor=1.5, peer=1),
+    Measure("memory-100k", "memory per parked task, 100,000", "memory", "bytes", most=4200,
+            rounds=3),
+    Measure("memory-1m", "memory per parked task, 1,000,000", "memory", "bytes", most=4200,
+            rounds=3),
+    Measure("echo-1", "TCP echo, 1 connection, per request", "echo", floor=ECHO),
+    Measure("echo-64", "TCP echo, 64 connections, per request", "echo", floor=ECHO),
+    Measure("echo-64-p50", "latency of 64 busy clients, median", "latency", "us",
+            part_of="echo-64"),
+    Measure("echo-64-p99", "the same, 99th percentile", "latency", "us", part_of="echo-64"),
+    Measure("echo-64-fair", "p99 / p50 of 64 busy clients", "latency", "", most=2,
+            part_of="echo-64"),
+    Measure("echo-1000", "TCP echo, 1,000 connections, per request", "echo", floor=ECHO),
+]
+
+GROUPS = {
+    "switch": "Switching and starting tasks",
+    "channel": "Channels",
+    "scope": "Scopes and timeouts",
+    "many": "A hundred thousand tasks",
+    "memory": "Memory per parked task",
+    "echo": "TCP echo: CPU of the server",
+    "latency": "TCP echo: latency of 64 busy clients",
+}
+
+# Where a peer does not do quite the same. (peer, measure): what it does.
+NOTES = {
+    ("State Threads", "yield-2"): "has no yield: a sleep of 0",
+    ("State Threads", "yield-1000"): "has no yield: a sleep of 0",
+    ("State Threads", "channel-64"): "has no channel: hand-written over its condition variables",
+    ("State Threads", "cancel-100k"): "an interrupt of each thread",
+    ("libuv", "timeout"): "no task: a timer started and stopped",
+    ("libuv", "sleepers-100k"): "no tasks: timers with callbacks",
+    ("Boost.Fiber", "cancel-100k"): "has no cancel: a flag and notify_all",
+    ("Go", "cancel-100k"): "one context shared by all",
+    ("Tokio", "rendezvous"): "has none: mpsc of capacity 1",
+    ("asyncio", "rendezvous"): "has none: a Queue of 1",
+    ("uvloop", "rendezvous"): "has none: a Queue of 1",
+    ("floor", "cancel-100k"): "not a cancel: requeue, run and join",
+    ("floor", "memory-100k"): "no guard pages",
+    ("floor", "memory-1m"): "no guard pages",
+}

@@ -1,0 +1,123 @@
+"""What the rounds come to: medians, ratios, the table, the JSON, the charts.
+
+A ratio is the median of the ratios of each round, not a ratio of medians: the two programs ran within a second
+of each other, and the machine may have been slower an hour or a round later.
+
+SPDX-License-Identifier: MIT
+"""
+import json
+import platform
+from statistics import median
+
+from chart import chart, short
+from measures import GROUPS, MEASURES, NOTES
+
+
+def ratio(above, below):
+    """Of two lists with a value (or None) a round."""
+    pairs = [a / b for a, b in zip(above, below) if a is not None and b]
+    return median(pairs) if pairs else None
+
+
+class Row:
+    """One measure: 'values' maps each program to its values, one a round."""
+
+    def __init__(self, measure, values, peers):
+        self.measure = measure
+        self.values = {name: v for name, v in values.items() if any(x is not None for x in v)}
+        self.medians = {name: median(x for x in v if x is not None)
+                        for name, v in self.values.items()}
+        ours, floor = self.values.get("ours"), self.values.get("floor")
+        there = [name for name in peers if name in self.medians]
+        self.best = min(there, key=self.medians.get, default=None)
+        self.to_floor = ratio(ours, floor) if ours and floor else None
+        self.to_peer = ratio(self.values[self.best], ours) if ours and self.best else None
+
+    @property
+    def met(self):
+        """True, False, or None: no goal, or nothing to say."""
+        m, ours = self.measure, self.medians.get("ours")
+        if ours is None:
+            return None
+        verdicts = []
+        if m.floor and self.to_floor:
+            verdicts.append(self.to_floor <= m.floor)
+        if m.peer and self.to_peer:
+            verdicts.append(self.to_peer >= m.peer)
+        if m.most:
+            verdicts.append(ours <= m.most)
+        return all(verdicts) if verdicts else None
+
+
+def cells(row, programs):
+    def times(value, name=None):
+        if value is None:
+            return "-"
+        return f"{value:.2f}" + (f" {name}" if name else "")
+
+    m = row.measure
+    return ([f"{m.id}" + (f", {m.unit}" if m.unit else "")] +
+            [short(row.medians[p]) if p in row.medians else "-" for p in programs] +
+            [times(row.to_floor), times(row.to_peer, row.best), m.goal or "-",
+             {True: "yes", False: "NO", None: "-"}[row.met]])
+
+
+def table(rows, programs):
+    lines = [["measure", *programs, "ours/floor", "best peer/ours", "goal", "met"]]
+    lines += [cells(row, programs) for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    left = {0, len(widths) - 1, len(widths) - 2, len(widths) - 3}
+    text = []
+    for line in lines:
+        text.append("  ".join(c.ljust(w) if i in left else c.rjust(w)
+                              for i, (c, w) in enumerate(zip(line, widths))).rstrip())
+    text.insert(1, "-" * max(map(len, text)))
+    return "\n".join(text)
+
+
+def notes(rows):
+    said = []
+    for (program, measure), text in NOTES.items():
+        if any(r.measure.id == measure and program in r.medians for r in rows):
+            said.append(f"  {program}, {measure}: {text}")
+    return "\n".join(said)
+
+
+def machine():
+    model = ""
+    try:
+        with open("/proc/cpuinfo") as f:
+            model = next((x.split(":")[1].strip() for x in f if x.startswith("model name")), "")
+    except OSError:
+        pass
+    return {"processor": model or platform.machine(), "system": platform.platform()}
+
+
+def write_json(path, rows, skipped, rounds):
+    measures = {}
+    for row in rows:
+        measures[row.measure.id] = {
+            "text": row.measure.text, "unit": row.measure.unit, "median": row.medians,
+            "rounds": row.values, "ours/floor": row.to_floor, "best peer": row.best,
+            "best peer/ours": row.to_peer, "goal": row.measure.goal, "met": row.met}
+    content = {"machine": machine(), "rounds": rounds, "measures": measures, "skipped": skipped}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def write_charts(folder, rows, colors):
+    for group, title in GROUPS.items():
+        blocks = []
+        for row in rows:
+            if row.measure.group == group and row.medians:
+                unit = {"ns": "ns of CPU"}.get(row.measure.unit, row.measure.unit)
+                heading = row.measure.text + (f" ({unit})" if unit else "")
+                blocks.append((heading, [(p, row.medians[p], colors[p])
+                                         for p in colors if row.medians.get(p, 0) > 0]))
+        if blocks:
+            text = chart(title + " - lower is better, logarithmic", blocks)
+            (folder / f"bench-{group}.svg").write_text(text)
+
+
+def in_order(rows):
+    place = {m.id: i for i, m in enumerate(MEASURES)}
+    return sorted(rows, key=lambda row: place[row.measure.id])
