@@ -509,9 +509,10 @@ static int compose_reason(char **ret_words, const struct bough_scope *cause)
     case BOUGH_CANCEL_DEADLINE:
         return asprintf(ret_words, "deadline: the time of %s was up", opened);
     case BOUGH_CANCEL_SIBLING:
-        return asprintf(ret_words, "%s in the nursery opened by %s%s%s",
-                        cause->code < 0 ? "a failure" : "the body was left early", opened,
-                        cause->code < 0 ? ": " : "", cause->code < 0 ? bough_error_name(cause->code) : "");
+        if (cause->code == 0)
+            return asprintf(ret_words, "the body was left early in the nursery opened by %s", opened);
+        return asprintf(ret_words, "a failure in the nursery opened by %s: %s%s", opened,
+                        bough_error_name(cause->code), asked);
     case BOUGH_CANCEL_SHUTDOWN:
         return asprintf(ret_words, "shutdown of %s", opened);
     case BOUGH_CANCEL_SIGINT:
