@@ -298,7 +298,8 @@ static BOUGH_COLD void scope_misnested(struct bough_task *task, struct bough_sco
 
 void scope_check_innermost(struct bough_task *task, struct bough_scope *s)
 {
-    if (BOUGH_UNLIKELY(task->scope != s || s->state != SCOPE_ENTERED))
+    /* The innermost scope of a child may be its nursery's, which is its parent's to close. */
+    if (BOUGH_UNLIKELY(task->scope != s || s->task != task))
         scope_misnested(task, s);
 }
 
