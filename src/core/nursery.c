@@ -231,7 +231,9 @@ static BOUGH_COLD void nursery_of_another_run(void)
 /* A place under the limit, now or after a wait. */
 static int take_place(struct bough_nursery *n)
 {
-    if (BOUGH_LIKELY(!n->limit || (n->running < n->limit && bough_list_is_empty(&n->starters)))) {
+    if (BOUGH_UNLIKELY(!bough_list_is_empty(&n->starters)))
+        wake_starters(n); /* the limit may have been raised since they queued up */
+    if (BOUGH_LIKELY(!n->limit || n->running < n->limit)) {
         n->running++;
         return 0;
     }
