@@ -1,0 +1,246 @@
+/* Select: a wait in several queues at once.
+ *
+ * Each case waits where it would wait alone, with a struct bough_wait whose 'woken' ends the select: it takes the
+ * other cases off their queues at once, before anybody else can give them something. So exactly one happens, and no queue
+ * needs to know of select.
+ * SPDX-License-Identifier: MIT */
+#include "bough/select.h"
+
+#include "bough/driver.h"
+#include "bough/error.h"
+
+struct bough_case_kind {
+    /* Let it happen if it can without waiting: the result, or -EAGAIN. NULL: it cannot know. */
+    int (*now)(struct bough_case *c);
+    /* Wait for it: -EAGAIN, or the result after all. */
+    int (*enqueue)(struct bough_case *c);
+    void (*leave)(struct bough_case *c);
+};
+
+struct bough_select {
+    struct bough_wait wait; /* of the task */
+    struct bough_case *cases;
+    unsigned armed; /* the first so many wait */
+};
+
+/* --- the kinds --- */
+
+static void leave_queue(struct bough_case *c)
+{
+    (void)bough_wait_leave(&c->transfer.wait);
+}
+
+static int send_now(struct bough_case *c)
+{
+    return bough_send_nowait(c->object, c->transfer.item);
+}
+
+static int send_enqueue(struct bough_case *c)
+{
+    bough_send_enqueue(c->object, &c->transfer);
+    return -EAGAIN;
+}
+
+static int receive_now(struct bough_case *c)
+{
+    return bough_receive_nowait(c->object, c->transfer.item);
+}
+
+static int receive_enqueue(struct bough_case *c)
+{
+    bough_receive_enqueue(c->object, &c->transfer);
+    return -EAGAIN;
+}
+
+static int event_now(struct bough_case *c)
+{
+    return bough_event_is_set(c->object) ? 0 : -EAGAIN;
+}
+
+static int event_enqueue(struct bough_case *c)
+{
+    struct bough_event *e = c->object;
+    bough_list_push(&e->waiters, &c->transfer.wait.link);
+    return -EAGAIN;
+}
+
+static int watch(struct bough_case *c, enum bough_direction direction)
+{
+    struct bough_driver *driver = bough_driver_current();
+    int rc = driver->watch(driver, c->fd, direction, &c->transfer.wait);
+    if (rc == 0)
+        return -EAGAIN;
+    return rc == 1 || rc == -EPERM ? 0 : rc; /* EPERM: a file, which is always ready */
+}
+
+static int readable_enqueue(struct bough_case *c)
+{
+    return watch(c, BOUGH_READABLE);
+}
+
+static int writable_enqueue(struct bough_case *c)
+{
+    return watch(c, BOUGH_WRITABLE);
+}
+
+static void readable_leave(struct bough_case *c)
+{
+    struct bough_driver *driver = bough_driver_current();
+    driver->unwatch(driver, c->fd, BOUGH_READABLE);
+}
+
+static void writable_leave(struct bough_case *c)
+{
+    struct bough_driver *driver = bough_driver_current();
+    driver->unwatch(driver, c->fd, BOUGH_WRITABLE);
+}
+
+static int deadline_now(struct bough_case *c)
+{
+    return c->timer.at <= bough_now() ? 0 : -EAGAIN;
+}
+
+static void deadline_passed(struct bough_timer *timer)
+{
+    bough_wake(&bough_container_of(timer, struct bough_case, timer)->transfer.wait, 0);
+}
+
+static int deadline_enqueue(struct bough_case *c)
+{
+    bough_timer_arm(&c->timer, c->timer.at);
+    return -EAGAIN;
+}
+
+static void deadline_leave(struct bough_case *c)
+{
+    bough_timer_disarm(&c->timer);
+}
+
+static const struct bough_case_kind case_send = {send_now, send_enqueue, leave_queue};
+static const struct bough_case_kind case_receive = {receive_now, receive_enqueue, leave_queue};
+static const struct bough_case_kind case_event = {event_now, event_enqueue, leave_queue};
+static const struct bough_case_kind case_readable = {NULL, readable_enqueue, readable_leave};
+static const struct bough_case_kind case_writable = {NULL, writable_enqueue, writable_leave};
+static const struct bough_case_kind case_deadline = {deadline_now, deadline_enqueue, deadline_leave};
+
+struct bough_case bough_case_send(struct bough_sender *tx, const void *item)
+{
+    return (struct bough_case){
+        .kind = tx ? &case_send : NULL, .object = tx, .transfer.item = (void *)item};
+}
+
+struct bough_case bough_case_receive(struct bough_receiver *rx, void *ret_item)
+{
+    return (struct bough_case){
+        .kind = rx ? &case_receive : NULL, .object = rx, .transfer.item = ret_item};
+}
+
+struct bough_case bough_case_event(struct bough_event *e)
+{
+    return (struct bough_case){.kind = e ? &case_event : NULL, .object = e};
+}
+
+struct bough_case bough_case_readable(int fd)
+{
+    return (struct bough_case){.kind = fd >= 0 ? &case_readable : NULL, .fd = fd};
+}
+
+struct bough_case bough_case_writable(int fd)
+{
+    return (struct bough_case){.kind = fd >= 0 ? &case_writable : NULL, .fd = fd};
+}
+
+struct bough_case bough_case_deadline(int64_t at)
+{
+    return (struct bough_case){.kind = at != BOUGH_NEVER ? &case_deadline : NULL,
+                               .timer = {.at = at, .fire = deadline_passed}};
+}
+
+/* --- select --- */
+
+static void leave_all_but(struct bough_select *select, const struct bough_case *happened)
+{
+    for (unsigned i = 0; i < select->armed; i++) {
+        struct bough_case *c = &select->cases[i];
+        if (c != happened && c->kind)
+            c->kind->leave(c);
+    }
+    select->armed = 0;
+}
+
+static void case_happened(struct bough_wait *wait, int result)
+{
+    struct bough_case *c = bough_container_of(wait, struct bough_case, transfer.wait);
+    struct bough_select *select = c->select;
+    c->result = result;
+    leave_all_but(select, c);
+    bough_wake(&select->wait, (int)(c - select->cases));
+}
+
+static bool select_abort(struct bough_wait *wait)
+{
+    leave_all_but(bough_container_of(wait, struct bough_select, wait), NULL);
+    return true;
+}
+
+int bough_select_nowait(struct bough_case *cases, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct bough_case *c = &cases[i];
+        if (!c->kind || !c->kind->now)
+            continue;
+        int result = c->kind->now(c);
+        if (result != -EAGAIN) {
+            c->result = result;
+            return (int)i;
+        }
+    }
+    return -EAGAIN;
+}
+
+/* Put every case in its queue. The index of one that happens after all, or -EAGAIN. */
+static int enqueue_all(struct bough_select *select, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct bough_case *c = &select->cases[i];
+        if (!c->kind)
+            continue;
+        c->select = select;
+        c->transfer.wait = (struct bough_wait){.woken = case_happened};
+        int result = c->kind->enqueue(c);
+        if (result != -EAGAIN) {
+            c->result = result;
+            select->armed = i;
+            leave_all_but(select, NULL);
+            return (int)i;
+        }
+    }
+    select->armed = count;
+    return -EAGAIN;
+}
+
+static bool any_can_happen(const struct bough_case *cases, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (cases[i].kind)
+            return true;
+    return false;
+}
+
+int bough_select(struct bough_case *cases, unsigned count)
+{
+    if (!any_can_happen(cases, count))
+        return bough_fail_text(-EINVAL, "bough_select: no case that could ever happen");
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    rc = bough_select_nowait(cases, count);
+    struct bough_select select = {.cases = cases,
+                                  .wait = {.abort = select_abort, .what = "one of several things"}};
+    if (rc == -EAGAIN)
+        rc = enqueue_all(&select, count);
+    if (rc == -EAGAIN)
+        return bough_wait(&select.wait);
+    bough_passed();
+    return rc;
+}
