@@ -33,19 +33,55 @@ static void *binding_get(const struct binding *binding, const struct bough_local
     return binding ? binding->value : key->fallback;
 }
 
+static struct binding *binding_new(const struct bough_local *key, void *value)
+{
+    struct binding *binding = sys_malloc(sizeof(*binding));
+    if (binding)
+        *binding = (struct binding){.refs = 1, .key = key, .value = value};
+    return binding;
+}
+
+/* Put copies of [from, to) at *end, then 'rest' (held once more). False: no memory. */
+static bool chain_copy(struct binding **end, const struct binding *from, const struct binding *to,
+                       struct binding *rest)
+{
+    for (; from != to; from = from->older, end = &(*end)->older) {
+        *end = binding_new(from->key, from->value);
+        if (!*end)
+            return false;
+    }
+    *end = local_hold(rest);
+    return true;
+}
+
+static int no_memory(void)
+{
+    return bough_fail_text(-ENOMEM, "no memory for a task local or run local");
+}
+
+/* A chain has each key once, so it is as long as there are keys, however often they are set. */
 static int binding_add(struct binding **chain, const struct bough_local *key, void *value)
 {
-    /* Nobody else can see it: change it in place, so that setting a value often does not grow the chain. */
-    struct binding *newest = *chain;
-    if (newest && newest->key == key && newest->refs == 1) {
-        newest->value = value;
+    bool ours = true; /* nobody else can see it so far: it may be changed in place */
+    struct binding *same = *chain;
+    for (; same; same = same->older) {
+        ours &= same->refs == 1;
+        if (same->key == key)
+            break;
+    }
+    if (same && ours) {
+        same->value = value;
         return 0;
     }
-    struct binding *binding = sys_malloc(sizeof(*binding));
-    if (!binding)
-        return bough_fail_text(-ENOMEM, "no memory for a task local or run local");
-    *binding = (struct binding){.refs = 1, .key = key, .value = value, .older = newest};
-    *chain = binding;
+    struct binding *newest = binding_new(key, value);
+    if (!newest)
+        return no_memory();
+    if (!chain_copy(&newest->older, same ? *chain : NULL, same, same ? same->older : *chain)) {
+        local_release(newest);
+        return no_memory();
+    }
+    local_release(*chain);
+    *chain = newest;
     return 0;
 }
 
