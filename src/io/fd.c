@@ -1,0 +1,98 @@
+/* Waiting for descriptors.
+ * SPDX-License-Identifier: MIT */
+#include "io/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "bough/error.h"
+#include "bough/io.h"
+
+struct fd_wait {
+    struct bough_wait wait;
+    int fd;
+    enum bough_direction direction;
+};
+
+static bool fd_abort(struct bough_wait *wait)
+{
+    struct fd_wait *w = bough_container_of(wait, struct fd_wait, wait);
+    struct bough_driver *driver = bough_driver_current();
+    driver->unwatch(driver, w->fd, w->direction);
+    return true;
+}
+
+static BOUGH_COLD int fd_failed(int rc, int fd, enum bough_direction direction)
+{
+    const char *what = direction == BOUGH_READABLE ? "readable" : "writable";
+    switch (rc) {
+    case -EBUSY:
+        return bough_fail(rc, "another task waits for descriptor %d to become %s", fd, what);
+    case -EBADF:
+        return bough_fail(rc, "descriptor %d is not open, or was closed", fd);
+    default:
+        return bough_fail(rc, "cannot wait for descriptor %d to become %s", fd, what);
+    }
+}
+
+int bough__fd_wait(int fd, enum bough_direction direction)
+{
+    struct fd_wait w = {
+        .wait = {.abort = fd_abort,
+                 .what = direction == BOUGH_READABLE ? "a descriptor to become readable"
+                                                     : "a descriptor to become writable"},
+        .fd = fd,
+        .direction = direction,
+    };
+    struct bough_driver *driver = bough_driver_current();
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    rc = driver->watch(driver, fd, direction, &w.wait);
+    if (rc == 0)
+        rc = bough_wait(&w.wait);
+    else
+        bough_passed();
+    if (rc == 1 || rc == -EPERM) /* an edge has come meanwhile; a file, which is always ready */
+        return 0;
+    return rc == 0 || rc == -ECANCELED ? rc : fd_failed(rc, fd, direction);
+}
+
+int bough_wait_readable(int fd)
+{
+    return bough__fd_wait(fd, BOUGH_READABLE);
+}
+
+int bough_wait_writable(int fd)
+{
+    return bough__fd_wait(fd, BOUGH_WRITABLE);
+}
+
+void bough_notify_closing(int fd)
+{
+    struct bough_driver *driver = bough_driver_current();
+    driver->closing(driver, fd);
+}
+
+/* --- descriptors that are ours --- */
+
+int bough__fd_adopt(int fd)
+{
+    struct bough_driver *driver = bough_driver_current();
+    int rc = driver->adopt(driver, fd);
+    return rc < 0 ? bough_fail_text(rc, "no memory for another descriptor") : 0;
+}
+
+void bough__fd_close(int fd)
+{
+    bough_notify_closing(fd);
+    close(fd); /* EINTR included: it is closed on Linux */
+}
+
+int bough__fd_set_nonblocking(int fd)
+{
+    int flags = sys_call(EBADF, fcntl(fd, F_GETFL));
+    return flags < 0 ? flags : sys_call(EBADF, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}

@@ -1,0 +1,257 @@
+/* Streams over descriptors: sockets, pipes, terminals.
+ *
+ * The system call comes first; only when it says EAGAIN the task waits. One thing saves a call a message: after a receive
+ * that did not fill its buffer a TCP socket was empty, so the next one waits first ('drained'). Other descriptors may
+ * return less for other reasons: a line, a message.
+ * SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "bough/error.h"
+#include "bough/stream.h"
+#include "bough/wait.h"
+#include "io/fd.h"
+
+struct fd_stream {
+    struct bough_stream stream;
+    int fd; /* -1: closed */
+    bool is_socket, is_tcp;
+    bool drained;
+    bool sending, receiving; /* a task is in it */
+    bool ended;              /* send_eof was called */
+    bool orphan;             /* freed while a task was in it: the last one out frees it */
+};
+
+static struct fd_stream *fd_stream_of(struct bough_stream *s)
+{
+    return bough_container_of(s, struct fd_stream, stream);
+}
+
+static int transport_failed(int rc)
+{
+    switch (rc) {
+    case -EPIPE:
+    case -ESHUTDOWN:
+        return bough_fail_text(-EPIPE, "the peer has closed the connection");
+    case -ECONNRESET:
+        return bough_fail_text(-EPIPE, "connection reset by the peer");
+    case -EBADF:
+        return bough_fail_text(-EBADF, "the stream is closed");
+    default:
+        return bough_fail(rc, "the stream failed: %s", bough_error_name(rc));
+    }
+}
+
+static int busy(const char *direction)
+{
+    return bough_fail(-EBUSY, "another task is %s this stream", direction);
+}
+
+/* A task is out again. */
+static void leave(struct fd_stream *f)
+{
+    if (BOUGH_UNLIKELY(f->orphan) && !f->sending && !f->receiving)
+        free(f);
+}
+
+/* --- sending --- */
+
+static int write_some(const struct fd_stream *f, const char *data, size_t size)
+{
+    if (size > INT32_MAX)
+        size = INT32_MAX;
+    return f->is_socket ? sys_call(ECONNRESET, send(f->fd, data, size, MSG_NOSIGNAL))
+                        : sys_call(EPIPE, write(f->fd, data, size));
+}
+
+static int send_rest(struct fd_stream *f, const char *data, size_t size)
+{
+    while (size) {
+        int n = write_some(f, data, size);
+        if (n >= 0) {
+            data += n;
+            size -= (size_t)n;
+        } else if (n == -EAGAIN) {
+            n = bough__fd_wait(f->fd, BOUGH_WRITABLE);
+            if (n < 0)
+                return n;
+        } else if (n != -EINTR) {
+            return transport_failed(n);
+        }
+        if (f->fd < 0) /* closed while we waited */
+            return transport_failed(-EBADF);
+    }
+    return 0;
+}
+
+static int fd_send_all(struct bough_stream *s, const void *data, size_t size)
+{
+    struct fd_stream *f = fd_stream_of(s);
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    if (f->fd < 0 || f->ended)
+        return transport_failed(-EBADF);
+    if (f->sending)
+        return busy("sending into");
+    f->sending = true;
+    rc = send_rest(f, data, size);
+    f->sending = false;
+    leave(f);
+    bough_passed();
+    return rc;
+}
+
+/* --- receiving --- */
+
+static int read_some(const struct fd_stream *f, void *buffer, size_t size)
+{
+    return f->is_socket ? sys_call(ECONNRESET, recv(f->fd, buffer, size, 0))
+                        : sys_call(EIO, read(f->fd, buffer, size));
+}
+
+static int receive(struct fd_stream *f, void *buffer, size_t size)
+{
+    for (;;) {
+        int n = f->drained ? -EAGAIN : read_some(f, buffer, size);
+        if (n >= 0) {
+            f->drained = f->is_tcp && n > 0 && (size_t)n < size;
+            return n;
+        }
+        if (n == -EAGAIN) {
+            n = bough__fd_wait(f->fd, BOUGH_READABLE);
+            if (n < 0)
+                return n;
+            if (f->fd < 0)
+                return transport_failed(-EBADF);
+            f->drained = false;
+        } else if (n != -EINTR) {
+            return transport_failed(n);
+        }
+    }
+}
+
+static int fd_receive_some(struct bough_stream *s, void *ret_buffer, size_t size)
+{
+    struct fd_stream *f = fd_stream_of(s);
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    if (f->fd < 0)
+        return transport_failed(-EBADF);
+    if (f->receiving)
+        return busy("receiving from");
+    f->receiving = true;
+    rc = receive(f, ret_buffer, size);
+    f->receiving = false;
+    leave(f);
+    bough_passed();
+    return rc;
+}
+
+/* --- the end --- */
+
+static int fd_send_eof(struct bough_stream *s)
+{
+    struct fd_stream *f = fd_stream_of(s);
+    int rc = bough_pass();
+    if (rc < 0)
+        return rc;
+    if (f->fd < 0)
+        return transport_failed(-EBADF);
+    if (f->sending)
+        return busy("sending into");
+    if (!f->is_socket)
+        return bough_fail_text(-ENOTSUP, "a pipe cannot end one direction alone: close it");
+    f->ended = true;
+    rc = sys_call(ENOTCONN, shutdown(f->fd, SHUT_WR));
+    return rc < 0 && rc != -ENOTCONN ? transport_failed(rc) : 0;
+}
+
+static int fd_close(struct bough_stream *s)
+{
+    struct fd_stream *f = fd_stream_of(s);
+    int fd = f->fd;
+    f->fd = -1;
+    if (fd >= 0)
+        bough__fd_close(fd);
+    return 0;
+}
+
+static void fd_free(struct bough_stream *s)
+{
+    struct fd_stream *f = fd_stream_of(s);
+    (void)fd_close(s);
+    f->orphan = true;
+    leave(f);
+}
+
+static const struct bough_stream_operations fd_stream_operations = {
+    .name = "descriptor",
+    .send_all = fd_send_all,
+    .receive_some = fd_receive_some,
+    .send_eof = fd_send_eof,
+    .close = fd_close,
+    .free = fd_free,
+};
+
+/* --- open --- */
+
+static void ignore_sigpipe(void)
+{
+    struct sigaction now, ignore = {.sa_handler = SIG_IGN};
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        (void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static bool is_tcp_socket(int fd)
+{
+    int domain, type;
+    socklen_t size = sizeof(int);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           (domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM;
+}
+
+static int fd_stream_setup(struct fd_stream *f)
+{
+    struct stat st;
+    if (fstat(f->fd, &st) < 0)
+        return bough_fail(-errno, "descriptor %d cannot be a stream", f->fd);
+    f->is_socket = S_ISSOCK(st.st_mode);
+    f->is_tcp = f->is_socket && is_tcp_socket(f->fd);
+    if (!f->is_socket)
+        ignore_sigpipe();
+    int rc = bough__fd_set_nonblocking(f->fd);
+    if (rc < 0)
+        return bough_fail(rc, "descriptor %d cannot be made non-blocking", f->fd);
+    return bough__fd_adopt(f->fd);
+}
+
+int bough_fd_stream_open(int fd, struct bough_stream **ret_stream)
+{
+    struct fd_stream *f = sys_malloc(sizeof(*f));
+    if (!f) {
+        bough__fd_close(fd);
+        return bough_fail_text(-ENOMEM, "no memory for a stream");
+    }
+    *f = (struct fd_stream){.stream.operations = &fd_stream_operations, .fd = fd};
+    int rc = fd_stream_setup(f);
+    if (rc < 0) {
+        fd_free(&f->stream);
+        return rc;
+    }
+    *ret_stream = &f->stream;
+    return 0;
+}
+
+int bough_stream_fd(const struct bough_stream *s)
+{
+    if (s->operations != &fd_stream_operations)
+        return -1;
+    return bough_container_of(s, const struct fd_stream, stream)->fd;
+}

@@ -1,0 +1,110 @@
+/* Names to addresses: getaddrinfo() in a worker thread.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "bough/error.h"
+#include "bough/net.h"
+#include "bough/wait.h"
+#include "thread/offload.h"
+
+struct query {
+    int result; /* an EAI_ code */
+    int system_error;
+    struct addrinfo *found;
+    char service[16];
+    char host[];
+};
+
+static void query_work(void *arg)
+{
+    struct query *q = arg;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    q->result = getaddrinfo(q->host, q->service, &hints, &q->found);
+    q->system_error = errno;
+}
+
+static void query_free(void *arg)
+{
+    struct query *q = arg;
+    if (q->found)
+        freeaddrinfo(q->found);
+    free(q);
+}
+
+static int query_error(const struct query *q)
+{
+    switch (q->result) {
+    case 0:
+        return 0;
+    case EAI_NONAME:
+    case EAI_NODATA:
+        return -ENOENT;
+    case EAI_AGAIN:
+        return -EHOSTUNREACH;
+    case EAI_MEMORY:
+        return -ENOMEM;
+    case EAI_SYSTEM:
+        return -q->system_error;
+    default:
+        return -EIO;
+    }
+}
+
+static unsigned copy_found(const struct addrinfo *found, struct bough_address *ret_addresses,
+                           unsigned capacity)
+{
+    unsigned count = 0;
+    for (; found && count < capacity; found = found->ai_next) {
+        struct bough_address *to = &ret_addresses[count++];
+        *to = (struct bough_address){.size = found->ai_addrlen};
+        memcpy(&to->storage, found->ai_addr, found->ai_addrlen);
+    }
+    return count;
+}
+
+static int resolve_name(const char *host, unsigned port, struct bough_address *ret_addresses,
+                        unsigned capacity)
+{
+    size_t length = strlen(host);
+    struct query *q = sys_malloc(sizeof(*q) + length + 1);
+    if (!q)
+        return bough_fail(-ENOMEM, "no memory to look up %s", host);
+    *q = (struct query){0};
+    memcpy(q->host, host, length + 1);
+    snprintf(q->service, sizeof(q->service), "%u", port);
+    int rc = bough__offload(&(struct offload_job){
+        .work = query_work, .drop = query_free, .arg = q, .what = "the address of a host"});
+    if (rc == -ECANCELED)
+        return rc;
+    if (rc == 0) {
+        rc = query_error(q);
+        if (rc < 0)
+            rc = bough_fail(rc, "cannot find the host %s: %s", host, gai_strerror(q->result));
+        else
+            rc = (int)copy_found(q->found, ret_addresses, capacity);
+    }
+    query_free(q);
+    return rc;
+}
+
+int bough_resolve(const char *host, unsigned port, struct bough_address *ret_addresses,
+                  unsigned capacity)
+{
+    struct bough_address address;
+    if (capacity == 0 || port > 65535 || !*host)
+        return bough_fail(-EINVAL, "cannot look up \"%s\", port %u, for %u addresses", host, port,
+                          capacity);
+    int rc = bough_address_parse(host, port, &address);
+    if (rc == -EINVAL)
+        return resolve_name(host, port, ret_addresses, capacity);
+    rc = bough_pass();
+    if (rc < 0)
+        return rc;
+    *ret_addresses = address;
+    return 1;
+}
