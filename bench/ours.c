@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include <bough.h>
 #include <bough/channel.h>
+#include <bough/net.h>
 
-#include "listen.h"
 #include "measure.h"
 
 static int failed; /* of any call: the measure prints 0, which is no figure */
@@ -281,6 +281,36 @@ static int memory_1m_task(void *figure)
 }
 MEASURE(memory_1m)
 
+/* --- the echo server --- */
+
+static int serve(struct bough_stream *stream, void *arg)
+{
+    char buffer[4096];
+    int n;
+    (void)arg;
+    while ((n = bough_stream_receive_some(stream, buffer, sizeof(buffer))) > 0) {
+        int rc = bough_stream_send_all(stream, buffer, (size_t)n);
+        if (rc < 0)
+            return rc;
+    }
+    return n;
+}
+
+static int echo_task(void *arg)
+{
+    struct bough_listener *listener;
+    int rc = bough_tcp_listen("127.0.0.1", 0, &listener);
+    (void)arg;
+    if (rc < 0)
+        return rc;
+    printf("port %u\n", bough_listener_port(listener));
+    fflush(stdout);
+    rc = bough_serve(listener, serve, NULL);
+    bough_listener_free(listener);
+    return rc;
+}
+MEASURE(echo)
+
 static const struct measure measures[] = {
     {"yield-2", yield_2},
     {"yield-1000", yield_1000},
@@ -294,6 +324,7 @@ static const struct measure measures[] = {
     {"cancel-100k", cancel_100k},
     {"memory-100k", memory_100k},
     {"memory-1m", memory_1m},
+    {"echo", echo},
     {NULL, NULL},
 };
 

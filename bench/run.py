@@ -18,7 +18,8 @@ from programs import Unavailable
 from report import Row, in_order, notes, table, write_charts, write_json
 
 TIMEOUT = 120  # seconds that one run may take
-SLOW, SLOW_ROUNDS = 3, 3  # a run of so many seconds is not repeated more often than that
+# A run of more seconds than the first is not repeated more often than the second says.
+PATIENCE = [(15, 1), (3, 3)]
 DERIVED = {"p50": "-p50", "p99": "-p99"}
 
 
@@ -91,15 +92,20 @@ class Bench:
 
     # --- all rounds of one measure ---
 
+    @staticmethod
+    def rounds_for(seconds, rounds):
+        return next((few for many, few in PATIENCE if seconds > many), rounds)
+
     def rounds_of(self, measure):
         """Returns {measure id: {program name: [a figure or None for each round]}}."""
         rounds = min(self.options.rounds, measure.rounds)
         runners = [p for p in self.programs if p.has(measure)]
-        values, slow, broken = {}, set(), set()
+        values, broken = {}, set()
+        enough = {}  # rounds that a slow program is given
         for number in range(rounds):
             # Forth and back, so that nobody always runs after the same neighbour.
             for program in runners if number % 2 == 0 else runners[::-1]:
-                if program in broken or (program in slow and number >= SLOW_ROUNDS):
+                if program in broken or number >= enough.get(program, rounds):
                     continue
                 start = time.monotonic()
                 try:
@@ -108,8 +114,7 @@ class Bench:
                     self.skip(f"{program.name}, {measure.id}", why)
                     broken.add(program)
                     continue
-                if time.monotonic() - start > SLOW:
-                    slow.add(program)
+                enough.setdefault(program, self.rounds_for(time.monotonic() - start, rounds))
                 for name, value in figures.items():
                     column = values.setdefault(name, {})
                     column.setdefault(program.name, [None] * rounds)[number] = value
@@ -132,7 +137,8 @@ class Bench:
         names = [p.name for p in self.programs]
         folder = self.options.build_dir / "bench"
         text = table(rows, names)
-        text += ("\n\nMedians of ns of CPU per operation unless it says otherwise; ratios are "
+        judged = [row.met for row in rows if row.met is not None]
+        text += (f"\n\n{sum(judged)} of {len(judged)} goals met.\nMedians of ns of CPU per operation unless it says otherwise; ratios are "
                  "medians of the ratios of each round.\n"
                  "Differences under 1.3x are not differences.\n")
         if notes(rows):
