@@ -54,13 +54,16 @@ static BOUGH_COLD int wait_cancelled(struct bough_task *task, struct bough_wait 
 int wait_park(struct bough_task *task, struct bough_wait *wait)
 {
     struct run *run = task->run;
-    scope_settle(task);
     task->schedule_points++;
     task->aborted = false;
     task->since = run->now;
     task->wait = wait;
     wait->task = task;
     hook(run, task_parked, task, wait->what);
+    /* May fire timers, and so wake or cancel us already. */
+    scope_settle(task);
+    if (BOUGH_UNLIKELY(!wait->task))
+        return sched_switch(run, task);
     if (BOUGH_UNLIKELY((task->scope->level | (wait->for_shutdown & task->scope->shutting)) !=
                        SCOPE_CLEAR))
         return wait_cancelled(task, wait);

@@ -32,7 +32,7 @@ static void slab_free(struct stack_pool *pool, struct slab *slab)
         struct stack_top *top = stack_top_of(pool, low);
         annotate_died(&top->annotation);
         if (annotate_on_valgrind() || ANNOTATE_SANITIZED)
-            annotate_stack_unmapped(low, low + pool->size, top->valgrind_id);
+            annotate_stack_unmapped(low + STACK_GUARD, low + pool->size, top->valgrind_id);
     }
     munmap(slab->base, slab->count * pool->size);
     free(slab);
