@@ -228,6 +228,16 @@ static BOUGH_COLD void nursery_of_another_run(void)
     bough_panic("a task is started in a nursery of another run: use bough/entry.h to reach it");
 }
 
+/* May a task of 'run' be started in it? */
+static inline int nursery_accepts(const struct bough_nursery *n, const struct run *run)
+{
+    if (BOUGH_UNLIKELY(n->state > NURSERY_CLOSING))
+        return nursery_is_closed();
+    if (BOUGH_UNLIKELY(n->task->run != run))
+        nursery_of_another_run();
+    return 0;
+}
+
 /* A place under the limit, now or after a wait. */
 static int take_place(struct bough_nursery *n)
 {
@@ -261,11 +271,10 @@ static int start_soon(struct bough_nursery *n, const struct task_plan *plan)
 {
     struct bough_task *task;
     struct run *run = current_task()->run;
-    if (BOUGH_UNLIKELY(n->state > NURSERY_CLOSING))
-        return nursery_is_closed();
-    if (BOUGH_UNLIKELY(n->task->run != run))
-        nursery_of_another_run();
-    int rc = take_place(n);
+    int rc = nursery_accepts(n, run);
+    if (BOUGH_UNLIKELY(rc < 0))
+        return rc;
+    rc = take_place(n);
     if (BOUGH_UNLIKELY(rc < 0))
         return rc;
     rc = spawn(n, run, plan, &task);
@@ -306,9 +315,10 @@ int bough_nursery_start_service_at(struct bough_nursery *n, bough_task_fn *fn, v
     struct task_plan plan = {.fn = fn, .arg = arg, .site = site, .own_scope = true};
     struct bough_task *task;
     struct run *run = current_task()->run;
-    if (BOUGH_UNLIKELY(n->state > NURSERY_CLOSING))
-        return nursery_is_closed();
-    int rc = spawn(n, run, &plan, &task);
+    int rc = nursery_accepts(n, run);
+    if (BOUGH_UNLIKELY(rc < 0))
+        return rc;
+    rc = spawn(n, run, &plan, &task);
     if (BOUGH_UNLIKELY(rc < 0))
         return rc;
     task->base->shield = true;
@@ -352,11 +362,11 @@ int bough_nursery_start_at(struct bough_nursery *n, bough_task_fn *fn, void *arg
 {
     struct start start = {.target = n};
     struct task_plan plan = {.fn = fn, .arg = arg, .site = site, .own_scope = true};
-    (void)current_task();
-    if (BOUGH_UNLIKELY(n->state > NURSERY_CLOSING))
-        return nursery_is_closed();
+    int rc = nursery_accepts(n, current_task()->run);
+    if (BOUGH_UNLIKELY(rc < 0))
+        return rc;
     n->pending++;
-    int rc = start_in_own(&start, &plan);
+    rc = start_in_own(&start, &plan);
     n->pending--;
     nursery_step(n);
     if (rc < 0)
