@@ -83,6 +83,7 @@ static BOUGH_COLD void deadlock(struct run *run)
     }
     run->deadlocked = true;
     scope_cancel(&run->root, BOUGH_CANCEL_DEADLOCK, NULL, 0, picture);
+    free(picture);
 }
 
 static void call_idle(struct run *run)
@@ -110,8 +111,10 @@ static void sleep_until_something(struct run *run)
         stack_pool_trim(&run->stacks);
         run->trimmed = run->now;
     }
-    if (!gate_sleep(run->gate))
+    if (!gate_sleep(run->gate)) {
+        look(run, INT64_MIN); /* an entry that enters itself for ever must not hold up the rest */
         return;
+    }
     look(run, first ? first->at : BOUGH_NEVER);
     gate_wake(run->gate);
 }
@@ -178,6 +181,7 @@ static int run_setup(struct run *run, struct bough_driver *driver, const struct 
     run->random = options->seed;
     run->on_deadlock = options->deadlock;
     bough_list_init(&run->idle);
+    bough_list_init(&run->words);
     stack_pool_init(&run->stacks,
                     (options->stack_size ? options->stack_size : TASK_STACK) * ANNOTATE_STACK_FACTOR);
     task_init_main(run, site);
@@ -214,8 +218,8 @@ static void run_teardown(struct run *run)
     local_release(run->main.locals);
     local_release(run->locals);
     free(run->main.name);
-    free(run->root.text);
-    free(run->words);
+    scope_release_words(run);
+    free(run->composed);
 }
 
 static int run_main(struct run *run, bough_task_fn *fn, void *arg)
@@ -253,10 +257,8 @@ int bough_run_on(struct bough_driver *driver, const struct bough_run_options *op
     struct bough_site site = {options->name ? options->name : "main", "bough_run", 0};
     int rc = run_setup(run, driver, options, &site);
     if (rc == 0) {
-        for (struct bough_instrument *const *i = options->instruments; i && *i; i++) {
-            (*i)->next = run->instruments;
-            run->instruments = *i;
-        }
+        for (struct bough_instrument *const *i = options->instruments; i && *i; i++)
+            instrument_add(run, *i);
         rc = run_main(run, fn, arg);
     }
     free(run);
