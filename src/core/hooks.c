@@ -9,13 +9,18 @@ static struct bough_instrument **instrument_find(struct run *run, struct bough_i
     return at;
 }
 
-void bough_instrument_add(struct bough_instrument *instrument)
+void instrument_add(struct run *run, struct bough_instrument *instrument)
 {
-    struct bough_instrument **at = instrument_find(current_task()->run, instrument);
+    struct bough_instrument **at = instrument_find(run, instrument);
     if (!*at) {
         instrument->next = NULL;
         *at = instrument;
     }
+}
+
+void bough_instrument_add(struct bough_instrument *instrument)
+{
+    instrument_add(current_task()->run, instrument);
 }
 
 void bough_instrument_remove(struct bough_instrument *instrument)

@@ -15,3 +15,6 @@
             }                                                                                      \
         }                                                                                          \
     } while (0)
+
+/* bough_instrument_add(), for a run that has no task yet. */
+void instrument_add(struct run *run, struct bough_instrument *instrument);
