@@ -31,12 +31,15 @@
 #define BOUGH_PASTE(a, b) BOUGH_PASTE_(a, b)
 #define BOUGH_UNIQUE(name) BOUGH_PASTE(bough_##name##_, __LINE__)
 
+/* Around the declarations of a header. In C++ a function hides the struct of its name (as stat() does), and some
+ * compilers would warn of it. */
 #ifdef __cplusplus
 #define BOUGH_BEGIN_DECLS                                                                          \
-    _Pragma("GCC visibility push(default)") extern "C" {
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")                  \
+        _Pragma("GCC visibility push(default)") extern "C" {
 #define BOUGH_END_DECLS                                                                            \
     }                                                                                              \
-    _Pragma("GCC visibility pop")
+    _Pragma("GCC visibility pop") _Pragma("GCC diagnostic pop")
 #else
 #define BOUGH_BEGIN_DECLS _Pragma("GCC visibility push(default)")
 #define BOUGH_END_DECLS _Pragma("GCC visibility pop")

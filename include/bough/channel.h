@@ -139,10 +139,9 @@ struct bough_transfer {
 void bough_send_enqueue(struct bough_sender *tx, struct bough_transfer *transfer);
 void bough_receive_enqueue(struct bough_receiver *rx, struct bough_transfer *transfer);
 
-BOUGH_END_DECLS
-
 /* bough_channel_stats(tx, &stats), by either end. */
 #ifdef __cplusplus
+extern "C++" {
 static inline void bough_channel_stats(const struct bough_sender *tx,
                                        struct bough_channel_stats *ret_stats)
 {
@@ -153,6 +152,7 @@ static inline void bough_channel_stats(const struct bough_receiver *rx,
 {
     bough_receiver_stats(rx, ret_stats);
 }
+}
 #else
 #define bough_channel_stats(handle, ret_stats)                                                     \
     _Generic((handle),                                                                             \
@@ -161,3 +161,5 @@ static inline void bough_channel_stats(const struct bough_receiver *rx,
         struct bough_receiver *: bough_receiver_stats,                                             \
         const struct bough_receiver *: bough_receiver_stats)(handle, ret_stats)
 #endif
+
+BOUGH_END_DECLS

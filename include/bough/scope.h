@@ -79,7 +79,7 @@ struct bough_scope {
     struct bough_scope *link_parent, *links, *link_next; /* scopes cancelled with another */
     struct bough_scope *work;                            /* on the work list of a cancel */
     const struct bough_site *opened_at, *asked_at;
-    char *text;              /* the reason's words; ours to free */
+    char *text;              /* the reason's words, kept by the run */
     char asker[24];          /* the name of the task that asked */
     struct bough_list child; /* our place among the parent's children */
     struct bough_list children;
@@ -119,6 +119,9 @@ void bough_scope_cancel_at(struct bough_scope *s, const struct bough_site *site,
 
 /* Ask for an end, softly now and hard after 'grace' (0: hard now; BOUGH_NEVER: never). */
 void bough_scope_shutdown(struct bough_scope *s, int64_t grace);
+#define bough_scope_shutdown(s, grace)                                                             \
+    bough_scope_shutdown_at(s, BOUGH_SITE("bough_scope_shutdown"), grace)
+void bough_scope_shutdown_at(struct bough_scope *s, const struct bough_site *site, int64_t grace);
 
 /* Cancelling 'parent' cancels 'child' too, wherever it is in the tree: one handle for several
  * pieces of work. A scope is linked to one other at a time; NULL unlinks. */

@@ -1,0 +1,20 @@
+# For scripts that are tests: source it, call 'check NAME COMMAND...' for each, and 'finish' at the end.
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+number=0 failures=0
+check() {
+    number=$((number + 1))
+    what=$1; shift
+    if output=$("$@" 2>&1); then
+        echo "ok $number - $what"
+    else
+        failures=$((failures + 1))
+        echo "not ok $number - $what"
+        printf '%s\n' "$output" | sed 's/^/#   /'
+    fi
+}
+finish() {
+    echo "1..$number"
+    echo "# $((number - failures)) passed, $failures failed"
+    [ "$failures" = 0 ]
+}
