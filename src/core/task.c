@@ -142,7 +142,7 @@ int task_new(struct run *run, struct bough_scope *scope, const struct task_plan 
     int rc = stack_get(&run->stacks, &low);
     if (BOUGH_UNLIKELY(rc < 0))
         return bough_fail_text(rc, "no stack for a new task");
-    annotate_stack_reused((char *)low + STACK_GUARD, run->stacks.size - STACK_GUARD);
+    stack_taken(&run->stacks, low);
 
     char *top = stack_top(&run->stacks, low);
     struct bough_task *task = carve(&top, sizeof(*task));
@@ -153,6 +153,7 @@ int task_new(struct run *run, struct bough_scope *scope, const struct task_plan 
     if (plan->own_scope) {
         task->base = carve(&top, sizeof(*task->base));
         scope_init(task->base);
+        task->base->parent = NULL; /* it may be cancelled before it is entered */
     }
     if (plan->size) {
         task->arg = carve(&top, plan->size);

@@ -34,7 +34,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 #ifdef BOUGH_HAVE_VALGRIND_H
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 
 /* Under these, code needs more stack than it was compiled for otherwise. */
@@ -116,12 +116,16 @@ static inline void annotate_died(struct annotation *a)
 #endif
 }
 
-/* Poison left by frames that never returned must not hit who gets the stack next. */
-static inline void annotate_stack_reused(void *low, size_t size)
+/* [low, high) of a stack that has been used before will be written to from outside. Poison left by frames that never
+ * returned must not hit that, nor Valgrind's idea that nothing is below the stack pointer. */
+static inline void annotate_stack_reused(void *low, void *high)
 {
-    (void)low, (void)size;
+    (void)low, (void)high;
 #ifdef BOUGH_ASAN
-    __asan_unpoison_memory_region(low, size);
+    __asan_unpoison_memory_region(low, (size_t)((char *)high - (char *)low));
+#endif
+#ifdef BOUGH_HAVE_VALGRIND_H
+    VALGRIND_MAKE_MEM_UNDEFINED(low, (size_t)((char *)high - (char *)low));
 #endif
 }
 

@@ -22,7 +22,7 @@ void stack_pool_init(struct stack_pool *pool, size_t size)
     size_t rounded = STACK_MIN;
     while (rounded < size)
         rounded *= 2;
-    *pool = (struct stack_pool){.size = rounded};
+    *pool = (struct stack_pool){.size = rounded, .watched = annotate_on_valgrind() || ANNOTATE_SANITIZED};
 }
 
 static void slab_free(struct stack_pool *pool, struct slab *slab)
@@ -31,7 +31,7 @@ static void slab_free(struct stack_pool *pool, struct slab *slab)
         char *low = slab->base + i * pool->size;
         struct stack_top *top = stack_top_of(pool, low);
         annotate_died(&top->annotation);
-        if (annotate_on_valgrind() || ANNOTATE_SANITIZED)
+        if (pool->watched)
             annotate_stack_unmapped(low + STACK_GUARD, low + pool->size, top->valgrind_id);
     }
     munmap(slab->base, slab->count * pool->size);
@@ -46,7 +46,7 @@ void stack_pool_release(struct stack_pool *pool)
         slab_free(pool, slab);
     }
     free(pool->free);
-    *pool = (struct stack_pool){.size = pool->size};
+    *pool = (struct stack_pool){.size = pool->size, .watched = pool->watched};
 }
 
 static int slab_map(struct stack_pool *pool, size_t count, struct slab **ret_slab)
@@ -113,7 +113,7 @@ BOUGH_COLD int bough__stack_new(struct stack_pool *pool, void **ret_low)
     if (rc < 0)
         return rc;
     slab->used++;
-    if (annotate_on_valgrind() || ANNOTATE_SANITIZED) {
+    if (pool->watched) {
         struct stack_top *top = stack_top_of(pool, low);
         top->valgrind_id = annotate_stack_mapped(low + STACK_GUARD, low + pool->size);
         annotate_born(&top->annotation, low + STACK_GUARD, pool->size - STACK_GUARD);
@@ -125,7 +125,7 @@ BOUGH_COLD int bough__stack_new(struct stack_pool *pool, void **ret_low)
 void stack_pool_trim(struct stack_pool *pool)
 {
     /* The tools keep their notes on the stacks. */
-    if (annotate_on_valgrind() || ANNOTATE_SANITIZED)
+    if (pool->watched)
         return;
     size_t cold = pool->free_count > STACK_HOT ? pool->free_count - STACK_HOT : 0;
     for (; pool->trimmed < cold; pool->trimmed++)

@@ -24,6 +24,7 @@ struct stack_pool {
     void **free;        /* low ends of free stacks, the hottest last; room for all there are */
     size_t free_count, total;
     size_t trimmed;     /* free[0 .. trimmed) have no memory */
+    bool watched;       /* by a tool that has to be told about stacks */
 };
 
 enum { STACK_GUARD = 4096, STACK_HOT = 64, STACK_MIN = 16 * 1024 };
@@ -61,6 +62,13 @@ static inline void stack_put(struct stack_pool *pool, void *low)
 static inline struct stack_top *stack_top_of(const struct stack_pool *pool, void *low)
 {
     return (struct stack_top *)((char *)low + pool->size) - 1;
+}
+
+/* A stack that was taken is written to before anybody runs on it. */
+static inline void stack_taken(const struct stack_pool *pool, void *low)
+{
+    if (BOUGH_UNLIKELY(pool->watched))
+        annotate_stack_reused((char *)low + STACK_GUARD, stack_top_of(pool, low));
 }
 
 /* Where the use of the stack begins, 64-byte aligned. */
