@@ -55,20 +55,63 @@ bool scope_absorbs(const struct bough_scope *s)
     return s->level != SCOPE_CLEAR && visible_level(s) == SCOPE_CLEAR;
 }
 
+/* Whose cancel is felt in 's': the first one that is visible, its own or one from outside. */
+static struct bough_scope *find_cause(struct bough_scope *s)
+{
+    bool own_was_first = s->own && s->cause == s;
+    if (!own_was_first && visible_level(s) != SCOPE_CLEAR)
+        return s->parent->cause;
+    return s->own ? s : NULL;
+}
+
 /* Make the invariant true at 's'; false if it was. */
 static bool scope_update(struct bough_scope *s)
 {
     unsigned char level = stronger(s->own, visible_level(s));
     unsigned char shutting = stronger(s->own, visible_shutting(s));
-    if (level == s->level && shutting == s->shutting)
+    struct bough_scope *cause = find_cause(s);
+    if (level == s->level && shutting == s->shutting && cause == s->cause)
         return false;
     s->level = level;
     s->shutting = shutting;
-    if (level == SCOPE_CLEAR)
-        s->cause = NULL;
-    else if (!s->cause)
-        s->cause = s->own ? s : s->parent->cause;
+    s->cause = cause;
     return true;
+}
+
+/* --- the words of a reason --- */
+
+enum { WORDS_MAX = 1024 };
+
+/* Kept by the run as well as by the scope: a scope that was cancelled need not be entered, so its end is not known. */
+struct words {
+    struct bough_list link;
+    char text[];
+};
+
+/* A copy; NULL for no words, no memory, or no run. */
+static char *words_new(const char *text)
+{
+    struct bough_task *task = bough__current;
+    size_t size = text ? strlen(text) + 1 : 0;
+    struct words *words = text && task ? sys_malloc(sizeof(*words) + size) : NULL;
+    if (!words)
+        return NULL;
+    bough_list_push(&task->run->words, &words->link);
+    return memcpy(words->text, text, size);
+}
+
+static void words_free(char *text)
+{
+    struct words *words = bough_container_of(text, struct words, text);
+    bough_list_unlink(&words->link);
+    free(words);
+}
+
+void scope_release_words(struct run *run)
+{
+    struct bough_list *node;
+    while ((node = bough_list_pop(&run->words)))
+        free(bough_container_of(node, struct words, link));
 }
 
 /* --- pushing changes down --- */
@@ -95,6 +138,7 @@ static void cancel_linked(struct bough_scope *s, struct work *work)
             linked->kind = s->cause->kind;
             linked->code = s->cause->code;
             linked->asked_at = s->cause->asked_at;
+            linked->text = words_new(s->cause->text);
             memcpy(linked->asker, s->cause->asker, sizeof(linked->asker));
         }
         linked->own = s->level;
@@ -223,10 +267,14 @@ void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bo
     s->task = task;
     s->parent = task->scope;
     task->scope = s;
-    if ((s->parent->level | s->parent->shutting | s->own) != SCOPE_CLEAR)
-        (void)scope_update(s);
     if (s->timeout != BOUGH_NEVER)
         s->entered_after = driver->coarse_now(driver);
+    if ((s->parent->level | s->parent->shutting | s->own) != SCOPE_CLEAR) {
+        if (s->links)
+            propagate(s);
+        else
+            (void)scope_update(s);
+    }
     if (s->timeout <= 0 || (s->deadline != BOUGH_NEVER && s->deadline <= timer_now(task->run)))
         scope_cancel(s, BOUGH_CANCEL_DEADLINE, NULL, 0, NULL);
 }
@@ -253,7 +301,8 @@ void scope_leave(struct bough_task *task, struct bough_scope *s)
         bough_scope_link(NULL, s);
     while (s->links)
         bough_scope_link(NULL, s->links);
-    free(s->text);
+    if (s->text)
+        words_free(s->text);
     s->text = NULL;
     task->last_caught = s->caught;
 }
@@ -334,22 +383,18 @@ int bough_scope_exit(struct bough_scope *s, int rc)
 /* --- cancel --- */
 
 static void cancel_with(struct bough_scope *s, unsigned char strength, enum bough_cancel_kind kind,
-                        const struct bough_site *site, int code, char *text)
+                        const struct bough_site *site, int code, const char *text)
 {
     struct bough_task *running = bough__current;
-    if (s->own >= strength || s->state == SCOPE_LEFT) {
-        free(text);
+    if (s->own >= strength || s->state == SCOPE_LEFT)
         return;
-    }
     if (s->kind == BOUGH_CANCEL_NONE) {
         s->kind = kind;
         s->code = code;
-        s->text = text;
+        s->text = words_new(text);
         s->asked_at = site;
-        if (site && running)
-            snprintf(s->asker, sizeof(s->asker), "%s", bough_task_name(running));
-    } else {
-        free(text);
+        if (site)
+            snprintf(s->asker, sizeof(s->asker), "%s", running ? bough_task_name(running) : "?");
     }
     s->own = strength;
     if (s->linked && strength == SCOPE_HARD)
@@ -360,7 +405,7 @@ static void cancel_with(struct bough_scope *s, unsigned char strength, enum boug
 }
 
 void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const struct bough_site *site,
-                  int code, char *text)
+                  int code, const char *text)
 {
     cancel_with(s, SCOPE_HARD, kind, site, code, text);
 }
@@ -368,10 +413,11 @@ void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const stru
 static void cancel_va(struct bough_scope *s, const struct bough_site *site, const char *fmt,
                       va_list args)
 {
-    char *text = NULL;
-    if (fmt && s->own != SCOPE_HARD && (sys_fails(SYS_FAULT_MEMORY) || vasprintf(&text, fmt, args) < 0))
-        text = NULL; /* out of memory: without words, then */
-    scope_cancel(s, BOUGH_CANCEL_EXPLICIT, site, 0, text);
+    char text[WORDS_MAX];
+    bool wanted = fmt && s->kind == BOUGH_CANCEL_NONE;
+    if (wanted)
+        vsnprintf(text, sizeof(text), fmt, args);
+    scope_cancel(s, BOUGH_CANCEL_EXPLICIT, site, 0, wanted ? text : NULL);
 }
 
 void bough_scope_cancel_at(struct bough_scope *s, const struct bough_site *site,
@@ -391,14 +437,20 @@ void(bough_scope_cancel)(struct bough_scope *s, const char *reason_fmt, ...)
     va_end(args);
 }
 
-void bough_scope_shutdown(struct bough_scope *s, int64_t grace)
+void bough_scope_shutdown_at(struct bough_scope *s, const struct bough_site *site, int64_t grace)
 {
-    if (s->own == SCOPE_HARD)
-        return;
     int64_t hard_at = bough_after(bough_now(), grace);
-    cancel_with(s, grace <= 0 ? SCOPE_HARD : SCOPE_SOFT, BOUGH_CANCEL_SHUTDOWN, NULL, 0, NULL);
-    if (grace > 0 && hard_at < bough_scope_deadline(s))
-        bough_scope_set_deadline(s, hard_at);
+    cancel_with(s, grace <= 0 ? SCOPE_HARD : SCOPE_SOFT, BOUGH_CANCEL_SHUTDOWN, site, 0, NULL);
+    int64_t timeout = s->timeout; /* not fixed yet: counts beside the grace */
+    if (s->own == SCOPE_HARD || hard_at >= s->deadline)
+        return;
+    bough_scope_set_deadline(s, hard_at);
+    s->timeout = timeout;
+}
+
+void(bough_scope_shutdown)(struct bough_scope *s, int64_t grace)
+{
+    bough_scope_shutdown_at(s, NULL, grace);
 }
 
 void bough_scope_link(struct bough_scope *parent, struct bough_scope *child)
@@ -515,7 +567,7 @@ static int compose_reason(char **ret_words, const struct bough_scope *cause)
         return asprintf(ret_words, "a failure in the nursery opened by %s: %s%s", opened,
                         bough_error_name(cause->code), asked);
     case BOUGH_CANCEL_SHUTDOWN:
-        return asprintf(ret_words, "shutdown of %s", opened);
+        return asprintf(ret_words, "shutdown of %s%s", opened, asked);
     case BOUGH_CANCEL_SIGINT:
         return asprintf(ret_words, "SIGINT");
     case BOUGH_CANCEL_DEADLOCK:
@@ -534,6 +586,6 @@ const char *bough_scope_reason(const struct bough_scope *s)
         return NULL;
     if (sys_fails(SYS_FAULT_MEMORY) || compose_reason(&words, s->cause) < 0)
         return "cancelled (no memory to say why)";
-    free(run->words);
-    return run->words = words;
+    free(run->composed);
+    return run->composed = words;
 }

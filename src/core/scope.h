@@ -44,9 +44,12 @@ void scope_check_innermost(struct bough_task *task, struct bough_scope *s);
 /* Is a cancel that arrives at the exit of 's' for it to absorb? */
 bool scope_absorbs(const struct bough_scope *s);
 
-/* Cancel 's' for 'kind'. 'code' is the failure of a sibling; 'text' (malloc'ed, taken over) may be NULL. */
+/* Cancel 's' for 'kind'. 'code' is the failure of a sibling; 'text' (copied) may be NULL. */
 void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const struct bough_site *site,
-                  int code, char *text);
+                  int code, const char *text);
+
+/* Free the words of reasons that scopes have left behind. */
+void scope_release_words(struct run *run);
 
 /* Move 's' with all below it under 'parent', which is in the tree. */
 void scope_move(struct bough_scope *s, struct bough_scope *parent);

@@ -118,7 +118,8 @@ struct run {
 
     struct bough_gate *gate;   /* entry */
     struct binding *locals;    /* local */
-    char *words;               /* scope: the reason that was composed last */
+    struct bough_list words;   /* scope: the words of cancels */
+    char *composed;            /* scope: the reason that was composed last */
 };
 
 /* The running task of this thread; NULL outside a run. Initial-exec: one load, also in the shared library. */
