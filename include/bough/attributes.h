@@ -26,10 +26,10 @@
 #define BOUGH_LIKELY(x) __builtin_expect(!!(x), 1)
 #define BOUGH_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* A name of our own for each use of a macro. */
+/* A name of our own for each use of a macro, also for two in one line. */
 #define BOUGH_PASTE_(a, b) a##b
 #define BOUGH_PASTE(a, b) BOUGH_PASTE_(a, b)
-#define BOUGH_UNIQUE(name) BOUGH_PASTE(bough_##name##_, __LINE__)
+#define BOUGH_UNIQUE(name) BOUGH_PASTE(bough_##name##_, __COUNTER__)
 
 /* Around the declarations of a header. In C++ a function hides the struct of its name (as stat() does), and some
  * compilers would warn of it. */

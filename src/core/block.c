@@ -60,8 +60,8 @@ void bough_scope_block_abandon(struct bough_scope_block *b)
     if (!s)
         return;
     struct bough_task *task = current_task();
-    bool unwinding = task->cancel_mark == task->errors.next + 1;
-    nursery_defer(task, block_close(b, unwinding && scope_absorbs(s) ? -ECANCELED : 0));
+    bool unwinding = scope_absorbs(s) && error_newest_is_cancel(task);
+    nursery_defer(task, block_close(b, unwinding ? -ECANCELED : 0));
 }
 
 /* --- nurseries --- */

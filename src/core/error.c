@@ -273,12 +273,25 @@ int error_absorb(int rc, bool *ret_caught)
 {
     struct error_slot *slot = slots_find(rc);
     struct bough_error *e = slot ? slot->tree : NULL;
-    *ret_caught = rc == -ECANCELED && !e;
-    if (!e)
-        return *ret_caught ? 0 : rc;
-    *slot = (struct error_slot){0};
-    *ret_caught = error_strip_cancels(&e);
-    return e ? error_give(e) : 0;
+    if (e) {
+        *slot = (struct error_slot){0};
+        *ret_caught = error_strip_cancels(&e);
+        rc = e ? error_give(e) : 0;
+    } else {
+        *ret_caught = rc == -ECANCELED;
+        rc = *ret_caught ? 0 : rc;
+    }
+    if (*ret_caught)
+        bough__current->cancel_mark = 0;
+    return rc;
+}
+
+bool error_newest_is_cancel(const struct bough_task *task)
+{
+    const struct error_slots *slots = &task->errors;
+    const struct error_slot *newest = &slots->slot[(slots->next - 1) % ERROR_SLOTS];
+    return task->cancel_mark == slots->next + 1 ||
+           (newest->code == -ECANCELED && !error_is_stray(newest->tree));
 }
 
 /* --- for the user --- */

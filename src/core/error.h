@@ -37,6 +37,8 @@ struct bough_error *error_join(struct bough_error *a, struct bough_error *b);
 int error_absorb(int rc, bool *ret_caught);
 /* The same for an error in the hand; NULL when nothing is left. */
 bool error_strip_cancels(struct bough_error **e);
+/* Is the last thing that failed in 'task' a cancel that nobody has absorbed? */
+bool error_newest_is_cancel(const struct bough_task *task);
 
 /* "An error like any other": a -ECANCELED that no scope is responsible for. Scopes do not strip it. */
 void error_mark_stray(struct bough_error *e);

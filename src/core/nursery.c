@@ -70,8 +70,10 @@ void nursery_defer(struct bough_task *task, int rc)
     struct bough_error *e = error_take_result(rc, task);
     if (task->nursery)
         nursery_keep(task->nursery, task, rc, e);
-    else
+    else if (e)
         task->deferred = error_join(task->deferred, e);
+    else
+        task->deferred_lost = task->deferred_lost ? -BOUGH_EGROUP : rc;
 }
 
 void nursery_cancel_early(struct bough_nursery *n)

@@ -72,6 +72,7 @@ struct bough_task {
 
     struct binding *locals;  /* local */
     struct bough_error *deferred; /* error: what blocks that were left early could not report */
+    int deferred_lost;            /* error: the code of one that there was no memory for */
     struct error_slots errors;
 };
 

@@ -35,7 +35,13 @@ static void run_exit_hooks(struct bough_task *task)
 static int join_deferred(struct bough_task *task, int rc)
 {
     struct bough_error *e = task->deferred;
+    int lost = task->deferred_lost;
     task->deferred = NULL;
+    if (lost) { /* without all the detail there is none, so that the code says what there was */
+        bool several = e || (rc < 0 && rc != -ECANCELED);
+        error_free(e);
+        return error_give_as(NULL, several ? -BOUGH_EGROUP : lost);
+    }
     if (rc < 0)
         e = error_join(error_take_result(rc, task), e);
     if (e)
@@ -51,7 +57,7 @@ int task_finish(struct bough_task *task, int rc)
         left_open(task);
     if (BOUGH_UNLIKELY(task->exit_hooks.next != NULL))
         run_exit_hooks(task);
-    if (BOUGH_UNLIKELY(task->deferred != NULL))
+    if (BOUGH_UNLIKELY(task->deferred != NULL || task->deferred_lost))
         rc = join_deferred(task, rc);
     if (task->base)
         rc = bough_scope_exit(task->base, rc);
@@ -117,6 +123,7 @@ static void task_init(struct bough_task *task, struct run *run, struct bough_sco
     task->exit_hooks.next = NULL;
     task->last_caught = false;
     task->deferred = NULL;
+    task->deferred_lost = 0;
     task->errors.next = 0;
     for (int i = 0; i < ERROR_SLOTS; i++)
         task->errors.slot[i] = (struct error_slot){0};
