@@ -1,9 +1,10 @@
 /* The machine's own limit: what the measures cost when nothing is done beyond what each must do.
  *
- * A fiber kernel of some sixty lines: a queue of ready fibers, a switch of six registers that ends in a
- * jump, stacks from one mapping, reused last in, first out, with coloured tops. It has no cancellation,
- * errors, guard pages, fairness, limits or threads, so it is no runtime, and no fair opponent for one; it
- * says how much of a figure is the machine's. The echo server is a bare epoll loop.
+ * A fiber kernel of some sixty lines: a queue of ready fibers, a switch of six registers that ends
+ * in a jump, stacks from one mapping, reused last in, first out, with coloured tops. It has no
+ * cancellation, errors, guard pages, fairness, limits or threads, so it is no runtime, and no fair
+ * opponent for one; it says how much of a figure is the machine's. The echo server is a bare epoll
+ * loop.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdbool.h>
@@ -378,7 +379,8 @@ static void heap_up(size_t at, struct scope *s)
 static void heap_down(size_t at, struct scope *s)
 {
     for (;;) {
-        size_t child = 4 * at + 1, end = child + 4 < heap_used ? child + 4 : heap_used, best = child;
+        size_t child = 4 * at + 1, best = child;
+        size_t end = child + 4 < heap_used ? child + 4 : heap_used;
         if (child >= heap_used)
             break;
         while (++child < end)

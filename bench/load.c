@@ -1,13 +1,13 @@
 /* The load for the echo measures: `bench-load CONNECTIONS [--cpus SERVER,LOAD] PROGRAM [ARG...]`
  *
- * Starts PROGRAM, which prints `port N`, opens CONNECTIONS to it, and plays as many clients: each sends
- * 64 bytes, waits for them to come back, and sends again at once. It prints
+ * Starts PROGRAM, which prints `port N`, opens CONNECTIONS to it, and plays as many clients: each
+ * sends 64 bytes, waits for them to come back, and sends again at once. It prints
  *
  *     echo-CONNECTIONS <ns of server CPU per request> p50=<us> p99=<us> rate=<requests a second>
  *
  * The server's CPU time is read from the clock of its process, so nothing has to be built into the
- * server and all threads of it count. A plain epoll loop on a processor of its own, so that the server is
- * what limits; one window is measured after a warm-up.
+ * server and all threads of it count. A plain epoll loop on a processor of its own, so that the
+ * server is what limits; one window is measured after a warm-up.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <sched.h>

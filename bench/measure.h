@@ -2,8 +2,8 @@
  *
  * A program is called as `PROGRAM MEASURE`, runs that measure once, and prints one line
  * `MEASURE VALUE`: nanoseconds of CPU per operation, or bytes per task. `PROGRAM --list` prints the
- * measures it has, one a line. `PROGRAM echo` is a server: it prints `port N` and serves until it is
- * killed; load.c drives it.
+ * measures it has, one a line. `PROGRAM echo` is a server: it prints `port N` and serves until it
+ * is killed; load.c drives it.
  *
  * The rules for all of them, so that the figures compare, are in README.md.
  * SPDX-License-Identifier: MIT */
@@ -74,8 +74,8 @@ static inline int measure_main(int argc, char **argv, const struct measure *list
     return strcmp(argv[1], "--list") == 0 ? 0 : 2;
 }
 
-/* A function per task, so that tasks that take turns do not share call sites: a processor predicts a
- * return to the place it came from, and real programs do not oblige. X is called with 0 to 7. */
+/* A function per task, so that tasks that take turns do not share call sites: a processor predicts
+ * a return to the place it came from, and real programs do not oblige. X is called with 0 to 7. */
 #define EIGHT_TIMES(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 /* Keeps the compiler from folding functions that differ in their name only. */
 #define OWN_CODE(n) __asm__ volatile("# variant " #n)

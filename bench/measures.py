@@ -93,3 +93,10 @@ NOTES = {
     ("floor", "memory-100k"): "no guard pages",
     ("floor", "memory-1m"): "no guard pages",
 }
+
+# So different that it is shown but not taken for the best peer.
+APART = {
+    ("State Threads", "channel-64"),
+    ("libuv", "timeout"),
+    ("libuv", "sleepers-100k"),
+}

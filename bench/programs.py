@@ -1,7 +1,7 @@
 """The programs that are measured, and how each is built or found.
 
-A peer is a class with two methods: build(), which leaves self.command, and nothing else. What it needs is tried first, and
-installed only if that fails; when it cannot be had, Unavailable says why.
+A peer is a class whose build() leaves self.command. What it needs is tried first, and installed
+only if that fails; when it cannot be had, Unavailable says why.
 
 SPDX-License-Identifier: MIT
 """
@@ -29,8 +29,8 @@ def run(command, timeout=600, **options):
         raise Unavailable(f"{command[0]} took longer than {timeout} s") from None
     if done.returncode == 0:
         return done.stdout
-    complaint = [line for line in (done.stderr or done.stdout).splitlines() if "error:" in line.lower()]
-    complaint = complaint or (done.stderr or done.stdout).splitlines()[-1:] or ["no message"]
+    lines = (done.stderr or done.stdout).splitlines()
+    complaint = [line for line in lines if "error:" in line.lower()] or lines[-1:] or ["no message"]
     raise Unavailable(f"{Path(command[0]).name}: {complaint[0].strip()}")
 
 
@@ -83,8 +83,8 @@ def install(packages):
 def build_ours(build_dir):
     """Returns the folder of bench-ours, bench-floor and bench-load."""
     if not (build_dir / "build.ninja").exists():
-        run(["meson", "setup", str(build_dir), str(BENCH.parent), "-Dbench=true", "-Dtests=false",
-             "-Dexamples=false"])
+        run(["meson", "setup", str(build_dir), str(BENCH.parent), "-Dbuildtype=release",
+             "-Dbench=true", "-Dtests=false", "-Dexamples=false"])
     elif "bench-ours" not in (build_dir / "build.ninja").read_text():
         run(["meson", "configure", str(build_dir), "-Dbench=true"])
     run(["ninja", "-C", str(build_dir), *(f"bench/bench-{x}" for x in ("ours", "floor", "load"))])
@@ -200,7 +200,8 @@ class PythonPeer(Program):
         pythons = dict.fromkeys(["/usr/bin/python3", sys.executable])
         for python in pythons:
             try:
-                run([python, "-c", f"import {self.module}; from asyncio import timeout"], timeout=60)
+                run([python, "-c", f"import {self.module}; from asyncio import timeout"],
+                    timeout=60)
                 self.command = [python, str(BENCH / "peers" / self.script), *self.arguments]
                 return
             except Unavailable:

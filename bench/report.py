@@ -1,7 +1,7 @@
 """What the rounds come to: medians, ratios, the table, the JSON, the charts.
 
-A ratio is the median of the ratios of each round, not a ratio of medians: the two programs ran within a second
-of each other, and the machine may have been slower an hour or a round later.
+A ratio is the median of the ratios of each round, not a ratio of medians: within a round the two
+ran within seconds of each other, and the machine may have been slower a round later.
 
 SPDX-License-Identifier: MIT
 """
@@ -10,7 +10,7 @@ import platform
 from statistics import median
 
 from chart import chart, short
-from measures import GROUPS, MEASURES, NOTES
+from measures import APART, GROUPS, MEASURES, NOTES
 
 
 def ratio(above, below):
@@ -28,7 +28,7 @@ class Row:
         self.medians = {name: median(x for x in v if x is not None)
                         for name, v in self.values.items()}
         ours, floor = self.values.get("ours"), self.values.get("floor")
-        there = [name for name in peers if name in self.medians]
+        there = [p for p in peers if p in self.medians and (p, measure.id) not in APART]
         self.best = min(there, key=self.medians.get, default=None)
         self.to_floor = ratio(ours, floor) if ours and floor else None
         self.to_peer = ratio(self.values[self.best], ours) if ours and self.best else None
@@ -75,12 +75,16 @@ def table(rows, programs):
     return "\n".join(text)
 
 
-def notes(rows):
-    said = []
-    for (program, measure), text in NOTES.items():
-        if any(r.measure.id == measure and program in r.medians for r in rows):
-            said.append(f"  {program}, {measure}: {text}")
-    return "\n".join(said)
+def remarks(rows):
+    judged = [row.met for row in rows if row.met is not None]
+    text = f"{sum(judged)} of {len(judged)} goals met.\n" if judged else ""
+    text += ("Medians of ns of CPU per operation unless it says otherwise; ratios are medians of "
+             "the ratios of each round.\nDifferences under 1.3x are not differences.\n")
+    measured = {(program, row.measure.id) for row in rows for program in row.medians}
+    said = [f"  {program}, {measure}: {what}" +
+            ("; shown, not compared\n" if (program, measure) in APART else "\n")
+            for (program, measure), what in NOTES.items() if (program, measure) in measured]
+    return text + ("Not quite the same:\n" + "".join(said) if said else "")
 
 
 def machine():

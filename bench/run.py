@@ -15,7 +15,7 @@ from pathlib import Path
 import programs
 from measures import MEASURES
 from programs import Unavailable
-from report import Row, in_order, notes, table, write_charts, write_json
+from report import Row, in_order, remarks, table, write_charts, write_json
 
 TIMEOUT = 120  # seconds that one run may take
 # A run of more seconds than the first is not repeated more often than the second says.
@@ -134,15 +134,8 @@ class Bench:
         return in_order(rows)
 
     def report(self, rows):
-        names = [p.name for p in self.programs]
         folder = self.options.build_dir / "bench"
-        text = table(rows, names)
-        judged = [row.met for row in rows if row.met is not None]
-        text += (f"\n\n{sum(judged)} of {len(judged)} goals met.\nMedians of ns of CPU per operation unless it says otherwise; ratios are "
-                 "medians of the ratios of each round.\n"
-                 "Differences under 1.3x are not differences.\n")
-        if notes(rows):
-            text += "Not quite the same:\n" + notes(rows) + "\n"
+        text = table(rows, [p.name for p in self.programs]) + "\n\n" + remarks(rows)
         if self.skipped:
             text += "Skipped:\n" + "".join(f"  {s['what']}: {s['why']}\n" for s in self.skipped)
         print(text, end="")

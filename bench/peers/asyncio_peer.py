@@ -1,5 +1,5 @@
-"""asyncio, and with the argument `uvloop` before the measure, uvloop under it. Streams are its portable way to
-talk TCP; a Queue(1) stands for the rendezvous that it does not have.
+"""asyncio, and with the argument `uvloop` before the measure, uvloop under it. Streams are its
+portable way to talk TCP; a Queue(1) stands for the rendezvous that it does not have.
 
 SPDX-License-Identifier: MIT
 """

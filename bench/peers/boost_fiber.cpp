@@ -1,5 +1,6 @@
-/* Boost.Fiber (libboost-fiber-dev). It has no cancellation: cancel-100k is a flag and notify_all. Stacks of starts
- * come from its pool, which is its fast way; those of many tasks from its default allocator.
+/* Boost.Fiber (libboost-fiber-dev). It has no cancellation: cancel-100k is a flag and notify_all.
+ * Stacks of starts come from its pool, which is its fast way; those of many tasks from its default
+ * allocator.
  * SPDX-License-Identifier: MIT */
 #include <boost/fiber/all.hpp>
 
@@ -104,9 +105,8 @@ static double sleepers_100k()
     double start = cpu_ns();
     std::vector<fibers::fiber> all;
     for (int i = 0; i < MANY; i++)
-        all.emplace_back([i] {
-            boost::this_fiber::sleep_for(std::chrono::microseconds(sleep_us(i)));
-        });
+        all.emplace_back(
+            [i] { boost::this_fiber::sleep_for(std::chrono::microseconds(sleep_us(i))); });
     for (auto &f : all)
         f.join();
     return (cpu_ns() - start) / MANY;

@@ -1,5 +1,5 @@
-/* libuv (libuv1-dev): callbacks, no tasks, so only what it has. Writes are tried at once, as its manual advises
- * for small replies, and queued only if the socket is full.
+/* libuv (libuv1-dev): callbacks, no tasks, so only what it has. Writes are tried at once, as its
+ * manual advises for small replies, and queued only if the socket is full.
  * SPDX-License-Identifier: MIT */
 #include <uv.h>
 

@@ -1,5 +1,5 @@
-/* State Threads 1.9 (libst-dev). It has no channels, so those here are made of its condition variables, and no
- * yield, so that is a sleep of 0; its cancel is an interrupt of each thread.
+/* State Threads 1.9 (libst-dev). It has no channels, so the one here is made of its condition
+ * variables, and no yield, so that is a sleep of 0; its cancel is an interrupt of each thread.
  * SPDX-License-Identifier: MIT */
 #include <st.h>
 

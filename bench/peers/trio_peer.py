@@ -1,4 +1,4 @@
-"""Trio, from the distribution or PyPI. It is what the library is modelled on, in an interpreted language.
+"""Trio. It is what the library is modelled on, in an interpreted language.
 
 SPDX-License-Identifier: MIT
 """

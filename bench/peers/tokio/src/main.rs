@@ -1,5 +1,5 @@
-// Tokio on its current-thread runtime: the others have one thread too. It has no rendezvous channel: that
-// measure uses a capacity of 1, the least it has. A cancel is JoinSet::abort_all.
+// Tokio on its current-thread runtime: the others have one thread too. It has no rendezvous
+// channel: that measure uses a capacity of 1, the least it has. A cancel is JoinSet::abort_all.
 // SPDX-License-Identifier: MIT
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -147,8 +147,8 @@ async fn echo() -> f64 {
     }
 }
 
-const MEASURES: &str = "yield-2 yield-1000 start-join-1 start-join-1000 rendezvous channel-64 timeout \
-                        sleepers-100k cancel-100k memory-100k memory-1m echo";
+const MEASURES: &str = "yield-2 yield-1000 start-join-1 start-join-1000 rendezvous channel-64 \
+                        timeout sleepers-100k cancel-100k memory-100k memory-1m echo";
 
 async fn run(name: &str) -> f64 {
     match name {
@@ -177,6 +177,6 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // In a task: block_on's own future is polled between batches of tasks, which is slower.
     let task = name.clone();
-    let value = runtime.block_on(async move { tokio::spawn(async move { run(&task).await }).await });
-    println!("{name} {:.2}", value.unwrap());
+    let task = async move { tokio::spawn(async move { run(&task).await }).await.unwrap() };
+    println!("{name} {:.2}", runtime.block_on(task));
 }
