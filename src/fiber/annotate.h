@@ -135,6 +135,8 @@ static BOUGH_ALWAYS_INLINE void annotate_before_switch(struct annotation *from, 
     (void)from, (void)to, (void)dying;
 #ifdef BOUGH_ASAN
     __sanitizer_start_switch_fiber(dying ? NULL : &from->fake_stack, to->bottom, to->size);
+    if (dying)
+        from->fake_stack = NULL; /* it is freed by that; the next life begins without one */
 #endif
 #ifdef BOUGH_TSAN
     __tsan_switch_to_fiber(to->tsan, 0);
