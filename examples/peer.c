@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "peer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* --- in the peer --- */
+
+static int on_error(int rc, void *arg)
+{
+    (void)rc, (void)arg;
+    return 0; /* a client that goes is not our concern */
+}
+
+static int peer_task(void *arg)
+{
+    bough_serve_fn **fn = arg;
+    struct bough_listener *listener;
+    int rc = bough_tcp_listen("127.0.0.1", 0, &listener);
+    if (rc < 0)
+        return rc;
+    printf("%u\n", bough_listener_port(listener));
+    fflush(stdout);
+    rc = bough_serve_with(listener, &(struct bough_serve_options){.on_error = on_error}, *fn, NULL);
+    bough_listener_free(listener);
+    return rc;
+}
+
+void peer_main(int argc, char **argv, bough_serve_fn *fn)
+{
+    if (argc != 2 || strcmp(argv[1], "--peer") != 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* whatever becomes of who started us */
+    exit(bough_run(peer_task, &fn) < 0);
+}
+
+/* --- in who starts it --- */
+
+static int spawn(pid_t *ret_pid, int output)
+{
+    char *argv[] = {"/proc/self/exe", "--peer", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+    int error = posix_spawn(ret_pid, "/proc/self/exe", &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return error ? bough_fail(-error, "cannot start a peer") : 0;
+}
+
+/* Its first line is the port. */
+static int read_port(int fd, unsigned *ret_port)
+{
+    struct bough_stream *s;
+    char line[16] = "";
+    int rc = bough_fd_stream_open(fd, &s);
+    if (rc < 0)
+        return rc;
+    bough_fail_after (10 * BOUGH_SEC, &rc)
+        rc = bough_stream_receive_some(s, line, sizeof(line) - 1);
+    bough_stream_free(s);
+    *ret_port = (unsigned)strtoul(line, NULL, 10);
+    return rc < 0 ? rc : *ret_port ? 0 : bough_fail(-EPROTO, "the peer did not say its port");
+}
+
+int peer_start(struct peer *peer)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return bough_fail(-errno, "no pipe");
+    int rc = spawn(&peer->pid, ends[1]);
+    close(ends[1]);
+    if (rc < 0) {
+        close(ends[0]);
+        return rc;
+    }
+    rc = read_port(ends[0], &peer->port);
+    if (rc < 0)
+        peer_kill(peer);
+    return rc;
+}
+
+void peer_kill(struct peer *peer)
+{
+    if (peer->pid <= 0)
+        return;
+    kill(peer->pid, SIGKILL);
+    waitpid(peer->pid, NULL, 0);
+    peer->pid = 0;
+}
+
+void peer_freeze(const struct peer *peer)
+{
+    kill(peer->pid, SIGSTOP);
+}
