@@ -26,13 +26,18 @@ static void on_sigint(int signal)
     errno = saved_errno;
 }
 
+/* What is static here belongs to the main thread, and to the handler. */
+static bool in_main_thread(void)
+{
+    return gettid() == getpid();
+}
+
 void interrupt_install(struct run *run)
 {
     struct sigaction before;
     /* SA_RESETHAND: the second one kills, whatever the program is stuck in. */
     struct sigaction ours = {.sa_handler = on_sigint, .sa_flags = SA_RESETHAND | SA_RESTART | SA_ONSTACK};
-    if (interrupted_run || gettid() != getpid() || sigaction(SIGINT, NULL, &before) < 0 ||
-        before.sa_handler != SIG_DFL)
+    if (!in_main_thread() || sigaction(SIGINT, NULL, &before) < 0 || before.sa_handler != SIG_DFL)
         return;
     interrupted_run = run;
     interrupt_gate = run->gate;
@@ -42,7 +47,7 @@ void interrupt_install(struct run *run)
 void interrupt_remove(struct run *run)
 {
     struct sigaction now, default_action = {.sa_handler = SIG_DFL};
-    if (interrupted_run != run)
+    if (!in_main_thread() || interrupted_run != run)
         return;
     if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_sigint)
         (void)sigaction(SIGINT, &default_action, NULL);

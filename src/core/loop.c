@@ -187,8 +187,7 @@ static int run_setup(struct run *run, struct bough_driver *driver, const struct 
     task_init_main(run, site);
     run->polled = run->trimmed = timer_now(run);
     run->coarse = driver->coarse_now(driver);
-    bough__overflow_describe = describe_overflow;
-    (void)overflow_install(); /* without it, an overflow is only a bare SIGSEGV */
+    (void)overflow_install(describe_overflow); /* without it, an overflow is only a bare SIGSEGV */
     if (options->sigint == BOUGH_SIGINT_CANCEL)
         interrupt_install(run);
     return 0;

@@ -9,10 +9,9 @@
 
 #include "base/sys.h"
 
-bool (*bough__overflow_describe)(const void *address, char *text, size_t size);
-
 enum { SIGNAL_STACK = 64 * 1024 };
 
+static overflow_describe_fn *describe_overflow;
 static struct sigaction previous;
 static pthread_once_t install_once = PTHREAD_ONCE_INIT;
 static __thread void *signal_stack;
@@ -35,7 +34,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     char text[512];
     int saved_errno = errno;
-    if (bough__overflow_describe && bough__overflow_describe(info->si_addr, text, sizeof(text))) {
+    if (describe_overflow(info->si_addr, text, sizeof(text))) {
         ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
         (void)ignored;
     }
@@ -49,9 +48,10 @@ static void install(void)
     (void)sigaction(SIGSEGV, &ours, &previous);
 }
 
-int overflow_install(void)
+int overflow_install(overflow_describe_fn *describe)
 {
     stack_t now;
+    __atomic_store_n(&describe_overflow, describe, __ATOMIC_RELAXED);
     pthread_once(&install_once, install);
     if (sigaltstack(NULL, &now) < 0 || !(now.ss_flags & SS_DISABLE))
         return 0;
