@@ -75,30 +75,31 @@ TEST(the_tops_of_neighbours_fall_into_different_cache_sets)
     stack_pool_release(&pool);
 }
 
-static void write_into_guard(size_t offset)
+static void write_at(size_t offset)
 {
     struct stack_pool pool;
     void *low;
     stack_pool_init(&pool, SIZE);
     for (int i = 0; i < 20; i++)
         CHECK_EQ(stack_get(&pool, &low), 0);
-    fprintf(stderr, "about to die\n");
+    fprintf(stderr, "about to write\n");
     ((volatile char *)low)[offset] = 1;
+    stack_pool_release(&pool);
 }
 
-TEST_DIES(the_lowest_byte_of_the_guard_cannot_be_written, SIGSEGV, "about to die")
+TEST_DIES(the_lowest_byte_of_the_guard_cannot_be_written, SIGSEGV, "about to write")
 {
-    write_into_guard(0);
+    write_at(0);
 }
 
-TEST_DIES(nor_its_highest, SIGSEGV, "about to die")
+TEST_DIES(nor_its_highest, SIGSEGV, "about to write")
 {
-    write_into_guard(STACK_GUARD - 1);
+    write_at(STACK_GUARD - 1);
 }
 
 TEST(right_above_the_guard_is_stack)
 {
-    write_into_guard(STACK_GUARD);
+    write_at(STACK_GUARD);
 }
 
 static size_t resident(void *low)
