@@ -31,6 +31,7 @@ class Bench:
         cpus = sorted(os.sched_getaffinity(0))
         self.cpu, self.load_cpu = cpus[-1], cpus[0]
         self.load = None
+        self.busy = os.getloadavg()[0]  # before we add to it
 
     def say(self, text):
         print(text, file=sys.stderr, flush=True)
@@ -136,6 +137,9 @@ class Bench:
     def report(self, rows):
         folder = self.options.build_dir / "bench"
         text = table(rows, [p.name for p in self.programs]) + "\n\n" + remarks(rows)
+        if self.busy > 0.5:
+            text += (f"Others were at work when this began (load {self.busy:.1f}): ratios hold, "
+                     "latencies and the echo rows may not.\n")
         if self.skipped:
             text += "Skipped:\n" + "".join(f"  {s['what']}: {s['why']}\n" for s in self.skipped)
         print(text, end="")
