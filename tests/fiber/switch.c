@@ -97,8 +97,7 @@ __attribute__((noinline)) static uint64_t registers_survive(uint64_t value, int 
 #elif defined(__aarch64__)
 __attribute__((noinline)) static uint64_t registers_survive(uint64_t value, int (*fn)(void))
 {
-    uint64_t wrong;
-    register uint64_t in __asm__("x0") = value;
+    register uint64_t in __asm__("x0") = value; /* and what is wrong, in the end */
     register int (*to)(void) __asm__("x1") = fn;
     __asm__ volatile("mov x19, %[in]\n\t"
                      "add x20, %[in], #1\n\t"
@@ -138,15 +137,15 @@ __attribute__((noinline)) static uint64_t registers_survive(uint64_t value, int 
                      "add x9, x9, #1\n\t eor x10, x25, x9\n\t orr x11, x11, x10\n\t"
                      "add x9, x9, #1\n\t eor x10, x26, x9\n\t orr x11, x11, x10\n\t"
                      "add x9, x9, #1\n\t eor x10, x27, x9\n\t orr x11, x11, x10\n\t"
-                     "add x9, x9, #1\n\t eor x10, x28, x9\n\t orr %[wrong], x11, x10\n\t"
-                     : [wrong] "=&r"(wrong), [in] "+r"(in), [to] "+r"(to)
+                     "add x9, x9, #1\n\t eor x10, x28, x9\n\t orr %[in], x11, x10\n\t"
+                     : [in] "+r"(in), [to] "+r"(to)
                      :
                      : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
                        "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28",
                        "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
                        "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
                        "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
-    return wrong;
+    return in;
 }
 #endif
 
