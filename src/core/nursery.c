@@ -240,18 +240,29 @@ static inline int nursery_accepts(const struct bough_nursery *n, const struct ru
     return 0;
 }
 
-/* A place under the limit, now or after a wait. */
-static int take_place(struct bough_nursery *n)
+static int take_limited_place(struct bough_nursery *n)
 {
-    if (BOUGH_UNLIKELY(!bough_list_is_empty(&n->starters)))
-        wake_starters(n); /* the limit may have been raised since they queued up */
-    if (BOUGH_LIKELY(!n->limit || n->running < n->limit)) {
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    wake_starters(n); /* the limit may have been raised since they queued up */
+    if (!n->limit || n->running < n->limit) {
         n->running++;
+        bough_passed();
         return 0;
     }
     struct bough_wait wait = {.abort = bough_wait_leave, .what = "a free place in a nursery"};
     bough_list_push(&n->starters, &wait.link);
     return bough_wait(&wait);
+}
+
+/* A place under the limit, now or after a wait; with a limit it is a checkpoint either way. */
+static int take_place(struct bough_nursery *n)
+{
+    if (BOUGH_UNLIKELY(n->limit || !bough_list_is_empty(&n->starters)))
+        return take_limited_place(n);
+    n->running++;
+    return 0;
 }
 
 /* Make the task; its place is taken already. */
