@@ -232,7 +232,7 @@ TASK_TEST(arguments_may_fill_a_quarter_of_the_stack_and_no_more)
     return rc;
 }
 
-/* --- the limit --- */
+/* --- many --- */
 
 struct gauge {
     int now, most, ended;
@@ -249,150 +249,6 @@ static int work(void *arg)
     gauge->ended++;
     return rc;
 }
-
-TASK_TEST(a_limit_makes_start_soon_wait_while_so_many_children_run)
-{
-    int rc = 0;
-    struct gauge gauge = {.time = BOUGH_SEC};
-    bough_with_nursery (n, &rc, .limit = 3) {
-        for (int i = 0; i < 9; i++)
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-        CHECK_EQ(bough_now(), 2 * BOUGH_SEC);
-        CHECK_EQ(gauge.ended, 6);
-    }
-    CHECK_EQ(gauge.most, 3);
-    CHECK_EQ(gauge.ended, 9);
-    CHECK_EQ(bough_now(), 3 * BOUGH_SEC);
-    return rc;
-}
-
-TASK_TEST(a_starter_that_waits_and_is_cancelled_has_started_nothing)
-{
-    int rc = 0;
-    struct gauge gauge = {.time = 10 * BOUGH_SEC};
-    bough_with_nursery (n, &rc, .limit = 1) {
-        CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-        bough_move_on_after (BOUGH_SEC, &rc)
-            rc = bough_nursery_start_soon(n, work, &gauge);
-        CHECK_EQ(rc, 0);
-        CHECK(bough_scope_cancelled_caught(NULL));
-        CHECK_EQ(bough_now(), BOUGH_SEC);
-        CHECK_EQ(bough_nursery_count(n), 1);
-        bough_move_on_after (0, &rc) /* cancelled before */
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), -ECANCELED);
-        /* It has left nothing in the queue: the next one gets the place when there is one. */
-        CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-        CHECK_EQ(bough_now(), 10 * BOUGH_SEC);
-    }
-    CHECK_EQ(gauge.ended, 2);
-    CHECK_EQ(gauge.most, 1);
-    return rc;
-}
-
-struct starter {
-    struct bough_nursery *n;
-    struct gauge *gauge;
-    int *order, *next;
-    int number, rc;
-};
-
-static int start_one(void *arg)
-{
-    struct starter *s = arg;
-    s->rc = bough_nursery_start_soon(s->n, work, s->gauge);
-    s->order[(*s->next)++] = s->number;
-    return 0;
-}
-
-TASK_TEST(places_are_handed_out_in_the_order_of_asking)
-{
-    int rc = 0, order[4] = {0}, next = 0;
-    struct gauge gauge = {.time = BOUGH_SEC};
-    struct starter starters[4];
-    bough_with_nursery (helpers, &rc)
-        bough_with_nursery (n, &rc, .limit = 1) {
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-            for (int i = 0; i < 4; i++) {
-                starters[i] = (struct starter){n, &gauge, order, &next, i, 1};
-                CHECK_EQ(bough_nursery_start_soon(helpers, start_one, &starters[i]), 0);
-                CHECK_EQ(bough_checkpoint(), 0);
-            }
-            /* The body goes; those who wait for a place keep the nursery open one after another. */
-        }
-    for (int i = 0; i < 4; i++) {
-        CHECK_EQ(order[i], i);
-        CHECK_EQ(starters[i].rc, 0);
-    }
-    CHECK_EQ(gauge.ended, 5);
-    CHECK_EQ(gauge.most, 1);
-    CHECK_EQ(bough_now(), 5 * BOUGH_SEC);
-    return rc;
-}
-
-TASK_TEST(raising_the_limit_wakes_those_who_wait)
-{
-    test_skip("the limit is a plain field: nobody sees it change until a task starts or ends");
-    int rc = 0, order[1] = {0}, next = 0;
-    struct gauge gauge = {.time = 10 * BOUGH_SEC};
-    struct starter a;
-    bough_with_nursery (n, &rc, .limit = 1)
-        bough_with_nursery (helpers, &rc) {
-            a = (struct starter){n, &gauge, order, &next, 0, 1};
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-            CHECK_EQ(bough_nursery_start_soon(helpers, start_one, &a), 0);
-            CHECK_EQ(bough_checkpoint(), 0);
-            n->limit = 2;
-            CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
-            CHECK_EQ(a.rc, 0);
-        }
-    return rc;
-}
-
-TASK_TEST(who_comes_after_a_raise_of_the_limit_lets_the_earlier_ones_go_first)
-{
-    int rc = 0, order[3] = {0}, next = 0;
-    struct gauge gauge = {.time = 10 * BOUGH_SEC};
-    struct starter a, b;
-    bough_with_nursery (n, &rc, .limit = 1)
-        bough_with_nursery (helpers, &rc) {
-            a = (struct starter){n, &gauge, order, &next, 0, 1};
-            b = (struct starter){n, &gauge, order, &next, 1, 1};
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-            CHECK_EQ(bough_nursery_start_soon(helpers, start_one, &a), 0);
-            CHECK_EQ(bough_checkpoint(), 0);
-            CHECK_EQ(a.rc, 1);
-            n->limit = 3;
-            CHECK_EQ(bough_nursery_start_soon(helpers, start_one, &b), 0);
-            CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
-            CHECK_EQ(bough_now(), 0);
-            CHECK_EQ(a.rc, 0);
-            CHECK_EQ(b.rc, 0);
-        }
-    CHECK_EQ(gauge.most, 3);
-    CHECK_EQ(bough_now(), 10 * BOUGH_SEC);
-    return rc;
-}
-
-TASK_TEST(a_lowered_limit_holds_new_starts_until_enough_have_ended)
-{
-    int rc = 0;
-    struct gauge gauge = {.time = BOUGH_SEC};
-    bough_with_nursery (n, &rc, .limit = 3) {
-        for (int i = 0; i < 3; i++)
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-        CHECK_EQ(bough_checkpoint(), 0);
-        n->limit = 1;
-        gauge.most = 0;
-        for (int i = 0; i < 3; i++) {
-            CHECK_EQ(bough_nursery_start_soon(n, work, &gauge), 0);
-            CHECK_EQ(bough_now(), (i + 1) * BOUGH_SEC);
-        }
-    }
-    CHECK_EQ(gauge.most, 1);
-    return rc;
-}
-
-/* --- many --- */
 
 TASK_TEST(a_hundred_thousand_tasks_run_at_once)
 {
@@ -461,6 +317,22 @@ TASK_TEST(a_finished_child_leaves_nothing_behind)
     CHECK_EQ(stats.tasks, 1);
     CHECK_EQ(stats.tasks_peak, 2);
     CHECK(stats.stacks_free >= 1 && stats.stacks_free <= 2); /* one stack served them all */
+    return rc;
+}
+
+TASK_TEST(a_nursery_and_its_tasks_allocate_nothing_once_there_are_stacks)
+{
+    int rc = 0, count = 0;
+    for (int round = 0; round < 2; round++) {
+        if (round == 1)
+            bough_fault_set(BOUGH_FAULT_MEMORY, 1);
+        bough_with_nursery (n, &rc)
+            for (int i = 0; i < 10; i++)
+                CHECK_EQ(bough_nursery_start_soon(n, count_up, &count), 0);
+    }
+    CHECK(!bough_fault_was_hit(BOUGH_FAULT_MEMORY));
+    bough_fault_set(BOUGH_FAULT_MEMORY, 0);
+    CHECK_EQ(count, 20);
     return rc;
 }
 
