@@ -33,7 +33,8 @@ enum bough_broadcast_policy {
 struct bough_broadcast;
 struct bough_subscriber;
 
-/* 'capacity' is at least 1. 0, -ENOMEM, -EINVAL. */
+/* 'capacity' is at least 1. With an 'item_size' of 0 only the number of items matters, and they may be NULL. 0, -ENOMEM,
+ * -EINVAL. */
 BOUGH_MUST_CHECK int bough_broadcast_open(size_t item_size, size_t capacity,
                                           enum bough_broadcast_policy policy,
                                           struct bough_broadcast **ret_broadcast);

@@ -6,11 +6,11 @@
 #include "bough/broadcast.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/sys.h"
 #include "bough/channel.h"
 #include "bough/error.h"
+#include "sync/item.h"
 
 struct bough_broadcast {
     size_t item_size, capacity;
@@ -113,11 +113,11 @@ static bool is_full(struct bough_broadcast *b)
 
 static void send_now(struct bough_broadcast *b, const void *item)
 {
-    memcpy(slot(b, b->sent++), item, b->item_size);
+    item_copy(slot(b, b->sent++), item, b->item_size);
     bough_list_foreach (node, &b->subscribers) {
         struct bough_subscriber *s = subscriber_of(node);
         if (s->waiting) { /* it has read all there was: hand it over */
-            memcpy(s->waiting->item, item, b->item_size);
+            item_copy(s->waiting->item, item, b->item_size);
             s->next = b->sent;
             wake_subscriber(s, 1);
         }
@@ -173,7 +173,7 @@ static int receive_now(struct bough_subscriber *s, void *ret_item)
     }
     if (s->next == b->sent)
         return b->closed ? 0 : -EAGAIN;
-    memcpy(ret_item, slot(b, s->next++), b->item_size);
+    item_copy(ret_item, slot(b, s->next++), b->item_size);
     admit_senders(b);
     return 1;
 }

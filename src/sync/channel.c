@@ -10,10 +10,10 @@
 #include "bough/channel.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/sys.h"
 #include "bough/error.h"
+#include "sync/item.h"
 
 struct end;
 
@@ -54,12 +54,12 @@ static void *slot(const struct channel *ch, size_t index)
 
 static void buffer_put(struct channel *ch, const void *item)
 {
-    memcpy(slot(ch, ch->first + ch->count++), item, ch->item_size);
+    item_copy(slot(ch, ch->first + ch->count++), item, ch->item_size);
 }
 
 static void buffer_take(struct channel *ch, void *ret_item)
 {
-    memcpy(ret_item, slot(ch, ch->first), ch->item_size);
+    item_copy(ret_item, slot(ch, ch->first), ch->item_size);
     ch->first = ch->first + 1 == ch->slots ? 0 : ch->first + 1;
     ch->count--;
 }
@@ -248,10 +248,12 @@ void bough_receiver_close(struct bough_receiver *rx)
     struct channel *ch = rx->handle.channel;
     if (!handle_close(&rx->handle, &ch->receivers))
         return;
-    if (ch->senders.open == 0)
+    if (ch->senders.open == 0) {
         channel_free(ch);
-    else
-        bough_wake_all(&ch->senders.waiting, -EPIPE);
+        return;
+    }
+    ch->count = 0; /* nobody will come for these */
+    bough_wake_all(&ch->senders.waiting, -EPIPE);
 }
 
 /* --- send and receive --- */
@@ -271,7 +273,7 @@ static BOUGH_ALWAYS_INLINE int send_now(const struct bough_sender *tx, const voi
         return -EPIPE;
     if (!bough_list_is_empty(&ch->receivers.waiting)) {
         struct bough_transfer *receiver = first_waiting(&ch->receivers);
-        memcpy(receiver->item, item, ch->item_size);
+        item_copy(receiver->item, item, ch->item_size);
         bough_wake(&receiver->wait, 1);
         return 0;
     }
@@ -305,7 +307,7 @@ static BOUGH_ALWAYS_INLINE int receive_now(const struct bough_receiver *rx, void
     }
     if (!bough_list_is_empty(&ch->senders.waiting)) { /* a rendezvous */
         struct bough_transfer *sender = first_waiting(&ch->senders);
-        memcpy(ret_item, sender->item, ch->item_size);
+        item_copy(ret_item, sender->item, ch->item_size);
         bough_wake(&sender->wait, 0);
         return 1;
     }
