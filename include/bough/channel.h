@@ -34,8 +34,8 @@ struct bough_receiver;
 /* A capacity: sends never wait, memory permitting. */
 #define BOUGH_UNBOUNDED SIZE_MAX
 
-/* Make a channel of items of 'item_size' bytes (0: only their number matters). 'capacity' items fit into its
- * buffer; 0 is a rendezvous: a send ends when the item has been received. 0, -ENOMEM, -EOVERFLOW. */
+/* Make a channel of items of 'item_size' bytes (0: only their number matters, and they may be NULL). 'capacity'
+ * items fit into its buffer; 0 is a rendezvous: a send ends when the item has been received. 0, -ENOMEM, -EOVERFLOW. */
 BOUGH_MUST_CHECK int bough_channel_open(size_t item_size, size_t capacity,
                                         struct bough_sender **ret_tx,
                                         struct bough_receiver **ret_rx);
@@ -88,11 +88,11 @@ void bough_receiver_stats(const struct bough_receiver *rx, struct bough_channel_
         return bough_channel_open(sizeof(type), capacity, (struct bough_sender **)ret_tx,          \
                                   (struct bough_receiver **)ret_rx);                               \
     }                                                                                              \
-    BOUGH_CHANNEL_FN_(int) name##_send(struct name##_sender *tx, const type *item)                 \
+    BOUGH_CHANNEL_FN_(int) name##_send(struct name##_sender *tx, type const *item)                 \
     {                                                                                              \
         return bough_send((struct bough_sender *)tx, item);                                        \
     }                                                                                              \
-    BOUGH_CHANNEL_FN_(int) name##_send_nowait(struct name##_sender *tx, const type *item)          \
+    BOUGH_CHANNEL_FN_(int) name##_send_nowait(struct name##_sender *tx, type const *item)          \
     {                                                                                              \
         return bough_send_nowait((struct bough_sender *)tx, item);                                 \
     }                                                                                              \
