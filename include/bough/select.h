@@ -13,7 +13,8 @@
  *         ...
  *
  * If several are ready the first in the list happens; of the others nothing does: nothing was sent,
- * nothing taken. So put what must not starve first. Two selects can meet on a channel.
+ * nothing taken. So put what must not starve first. A list may be used again and again. Two selects can meet on a
+ * channel, but one does not meet itself.
  *
  * All of it belongs to the thread of the run.
  * SPDX-License-Identifier: MIT */
@@ -30,7 +31,7 @@ struct bough_select;
 
 struct bough_case {
     /* How the case that happened ended: what bough_send() or bough_receive() would have returned; 0 for an event, a
-     * descriptor, a deadline; < 0 for one that failed, as by a closed handle or descriptor. Others keep 0. */
+     * descriptor, a deadline; < 0 for one that failed, as by a closed handle or descriptor. 0 for the others. */
     int result;
 
     /* Private. */
@@ -55,7 +56,7 @@ struct bough_case bough_case_deadline(int64_t at); /* bough_now() or earlier: at
  * happened; -EINVAL: there is none that could. */
 BOUGH_MUST_CHECK int bough_select(struct bough_case *cases, unsigned count);
 
-/* The same without waiting: -EAGAIN if none can happen now. Descriptors are not looked at. */
+/* The same without waiting: -EAGAIN if none can happen now. Not a checkpoint. */
 BOUGH_MUST_CHECK int bough_select_nowait(struct bough_case *cases, unsigned count);
 
 BOUGH_END_DECLS

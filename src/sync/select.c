@@ -6,11 +6,13 @@
  * SPDX-License-Identifier: MIT */
 #include "bough/select.h"
 
+#include <poll.h>
+
 #include "bough/driver.h"
 #include "bough/error.h"
 
 struct bough_case_kind {
-    /* Let it happen if it can without waiting: the result, or -EAGAIN. NULL: it cannot know. */
+    /* Let it happen if it can without waiting: the result, or -EAGAIN. */
     int (*now)(struct bough_case *c);
     /* Wait for it: -EAGAIN, or the result after all. */
     int (*enqueue)(struct bough_case *c);
@@ -64,10 +66,31 @@ static int event_enqueue(struct bough_case *c)
     return -EAGAIN;
 }
 
+/* The driver learns of descriptors only between two passes, so this asks the kernel. */
+static int look(const struct bough_case *c, short events)
+{
+    struct pollfd look = {.fd = c->fd, .events = events};
+    if (poll(&look, 1, 0) <= 0)
+        return -EAGAIN;
+    return look.revents & POLLNVAL ? bough_fail(-EBADF, "descriptor %d is not open", c->fd) : 0;
+}
+
+static int readable_now(struct bough_case *c)
+{
+    return look(c, POLLIN | POLLRDHUP);
+}
+
+static int writable_now(struct bough_case *c)
+{
+    return look(c, POLLOUT);
+}
+
 static int watch(struct bough_case *c, enum bough_direction direction)
 {
     struct bough_driver *driver = bough_driver_current();
     int rc = driver->watch(driver, c->fd, direction, &c->transfer.wait);
+    if (rc == 1) /* an edge from before we looked, which is forgotten now */
+        rc = driver->watch(driver, c->fd, direction, &c->transfer.wait);
     if (rc == 0)
         return -EAGAIN;
     return rc == 1 || rc == -EPERM ? 0 : rc; /* EPERM: a file, which is always ready */
@@ -119,8 +142,8 @@ static void deadline_leave(struct bough_case *c)
 static const struct bough_case_kind case_send = {send_now, send_enqueue, leave_queue};
 static const struct bough_case_kind case_receive = {receive_now, receive_enqueue, leave_queue};
 static const struct bough_case_kind case_event = {event_now, event_enqueue, leave_queue};
-static const struct bough_case_kind case_readable = {NULL, readable_enqueue, readable_leave};
-static const struct bough_case_kind case_writable = {NULL, writable_enqueue, writable_leave};
+static const struct bough_case_kind case_readable = {readable_now, readable_enqueue, readable_leave};
+static const struct bough_case_kind case_writable = {writable_now, writable_enqueue, writable_leave};
 static const struct bough_case_kind case_deadline = {deadline_now, deadline_enqueue, deadline_leave};
 
 struct bough_case bough_case_send(struct bough_sender *tx, const void *item)
@@ -183,15 +206,39 @@ static bool select_abort(struct bough_wait *wait)
     return true;
 }
 
-int bough_select_nowait(struct bough_case *cases, unsigned count)
+/* Forget earlier results. Is there any case that could ever happen? */
+static bool prepare(struct bough_case *cases, unsigned count)
+{
+    bool any = false;
+    for (unsigned i = 0; i < count; i++) {
+        cases[i].result = 0;
+        any |= cases[i].kind != NULL;
+    }
+    return any;
+}
+
+/* Give the result of a case that failed while it waited its detail. */
+static BOUGH_COLD void case_failed(int result)
+{
+    switch (result) {
+    case -EPIPE:
+        (void)bough_fail_text(result, "the channel has no receiver left");
+        return;
+    case -EBADF:
+        (void)bough_fail_text(result, "the handle or descriptor of a case was closed");
+        return;
+    default:
+        (void)bough_fail_text(result, "cannot wait for a case of bough_select");
+    }
+}
+
+/* The index of the first case that can happen now and did, or -EAGAIN. */
+static int first_now(struct bough_case *cases, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct bough_case *c = &cases[i];
-        if (!c->kind || !c->kind->now)
-            continue;
-        int result = c->kind->now(c);
+        int result = cases[i].kind ? cases[i].kind->now(&cases[i]) : -EAGAIN;
         if (result != -EAGAIN) {
-            c->result = result;
+            cases[i].result = result;
             return (int)i;
         }
     }
@@ -219,28 +266,36 @@ static int enqueue_all(struct bough_select *select, unsigned count)
     return -EAGAIN;
 }
 
-static bool any_can_happen(const struct bough_case *cases, unsigned count)
+static int wait_for_first(struct bough_case *cases, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (cases[i].kind)
-            return true;
-    return false;
+    struct bough_select select = {.cases = cases,
+                                  .wait = {.abort = select_abort, .what = "one of several things"}};
+    int rc = enqueue_all(&select, count);
+    if (rc == -EAGAIN)
+        rc = bough_wait(&select.wait);
+    else
+        bough_passed();
+    if (rc >= 0 && cases[rc].result < 0)
+        case_failed(cases[rc].result);
+    return rc;
 }
 
 int bough_select(struct bough_case *cases, unsigned count)
 {
-    if (!any_can_happen(cases, count))
+    if (!prepare(cases, count))
         return bough_fail_text(-EINVAL, "bough_select: no case that could ever happen");
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
-    rc = bough_select_nowait(cases, count);
-    struct bough_select select = {.cases = cases,
-                                  .wait = {.abort = select_abort, .what = "one of several things"}};
+    rc = first_now(cases, count);
     if (rc == -EAGAIN)
-        rc = enqueue_all(&select, count);
-    if (rc == -EAGAIN)
-        return bough_wait(&select.wait);
+        return wait_for_first(cases, count);
     bough_passed();
     return rc;
+}
+
+int bough_select_nowait(struct bough_case *cases, unsigned count)
+{
+    (void)prepare(cases, count);
+    return first_now(cases, count);
 }
