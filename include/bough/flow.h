@@ -8,7 +8,8 @@
  *     rc = bough_map(thumbnail, NULL, paths, sizeof(*paths), images, sizeof(*images), count, 8);
  *
  * All three are a nursery and a few lines: a failure cancels the rest, everything has ended when the call returns, no
- * error is lost (one comes out as itself, several as -BOUGH_EGROUP). They block; a cancel reaches all the jobs.
+ * error is lost (one comes out as itself, several as -BOUGH_EGROUP). They block, and are checkpoints: cancelled before they
+ * begin they call nothing; later a cancel reaches all the jobs.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

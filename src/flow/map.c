@@ -18,7 +18,9 @@ static int map_one(void *arg)
 int bough_map(bough_map_fn *fn, void *arg, const void *items, size_t item_size, void *results,
               size_t result_size, size_t count, unsigned limit)
 {
-    int rc = 0;
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
     bough_with_nursery (n, &rc, .limit = limit) {
         for (size_t i = 0; i < count && rc == 0; i++)
             rc = BOUGH_START(n, map_one, struct map_item, .fn = fn, .arg = arg,

@@ -31,11 +31,13 @@ static int run(void *arg)
 int bough_race(struct bough_job *jobs, size_t count, size_t *ret_winner)
 {
     struct race race = {0};
-    int rc = 0;
     if (count == 0)
         return bough_fail_text(-EINVAL, "bough_race: no jobs, so nobody could ever win");
     for (size_t i = 0; i < count; i++)
         jobs[i].result = -ECANCELED;
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
     bough_with_nursery (n, &rc) {
         race.nursery = n;
         for (size_t i = 0; i < count && rc == 0; i++)
