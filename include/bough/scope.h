@@ -71,13 +71,14 @@ struct bough_scope {
     bool linked;            /* in the tree, and its timer armed if it has a deadline */
     bool ready;             /* the list heads below are initialised */
     bool caught;            /* a cancel was absorbed here */
+    bool queued;            /* on the work list of a cancel */
     int code;               /* the error that made a sibling cancel us */
     int64_t entered_after;  /* the entry was then, or a clock tick later */
     struct bough_scope *parent;
     struct bough_task *task;  /* who entered */
     struct bough_scope *cause; /* where the effective cancel came from: us, or a scope around us */
     struct bough_scope *link_parent, *links, *link_next; /* scopes cancelled with another */
-    struct bough_scope *work;                            /* on the work list of a cancel */
+    struct bough_scope *work;                            /* the next on that list */
     const struct bough_site *opened_at, *asked_at;
     char *text;              /* the reason's words, kept by the run */
     char asker[24];          /* the name of the task that asked */

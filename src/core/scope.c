@@ -123,9 +123,24 @@ struct work {
 
 static void work_add(struct work *work, struct bough_scope *s)
 {
+    if (s->queued)
+        return;
+    s->queued = true;
     s->work = NULL;
     *work->last = s;
     work->last = &s->work;
+}
+
+static struct bough_scope *work_take(struct work *work)
+{
+    struct bough_scope *s = work->first;
+    if (!s)
+        return NULL;
+    work->first = s->work;
+    if (!work->first)
+        work->last = &work->first;
+    s->queued = false;
+    return s;
 }
 
 /* 's' is cancelled, so the scopes linked to it are. */
@@ -178,15 +193,21 @@ static void push_down(struct bough_scope *top, struct work *work)
     }
 }
 
-static void propagate(struct bough_scope *s)
+static void push_all(struct work *work)
 {
     struct bough_task *running = bough__current;
     if (running)
         scope_settle(running);
+    struct bough_scope *s;
+    while ((s = work_take(work)))
+        push_down(s, work);
+}
+
+static void propagate(struct bough_scope *s)
+{
     struct work work = {.last = &work.first};
     work_add(&work, s);
-    for (s = work.first; s; s = s->work)
-        push_down(s, &work);
+    push_all(&work);
 }
 
 /* --- into the tree and out --- */
@@ -461,17 +482,17 @@ void bough_scope_link(struct bough_scope *parent, struct bough_scope *child)
             at = &(*at)->link_next;
         *at = child->link_next;
     }
-    child->link_parent = parent;
+    child->link_parent = NULL;
     child->link_next = NULL;
-    if (!parent)
+    if (!parent || parent->state == SCOPE_LEFT || child->state == SCOPE_LEFT)
         return;
+    child->link_parent = parent;
     child->link_next = parent->links;
     parent->links = child;
     if (parent->level != SCOPE_CLEAR) {
         struct work work = {.last = &work.first};
         cancel_linked(parent, &work);
-        if (work.first)
-            propagate(child);
+        push_all(&work);
     }
 }
 

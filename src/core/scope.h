@@ -23,7 +23,7 @@ static inline void scope_init(struct bough_scope *s)
     s->state = SCOPE_FRESH;
     s->own = s->level = s->shutting = SCOPE_CLEAR;
     s->kind = BOUGH_CANCEL_NONE;
-    s->linked = s->ready = s->caught = false;
+    s->linked = s->ready = s->caught = s->queued = false;
     s->code = 0;
     s->cause = s->link_parent = s->links = NULL;
     s->asked_at = NULL;
