@@ -188,6 +188,42 @@ TASK_TEST(a_failed_body_is_a_reason_that_names_the_task_and_error)
     return 0;
 }
 
+TASK_TEST(a_body_left_early_is_a_reason)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, notes_the_reason, NULL);
+        if (rc == 0)
+            rc = bough_checkpoint();
+        break;
+    }
+    CHECK_EQ(kind_in_child, BOUGH_CANCEL_SIBLING);
+    CHECK_HAS(reason_in_child, "left early");
+    CHECK_HAS(reason_in_child, "reason.c");
+    return rc;
+}
+
+static int interrupts_itself(__attribute__((unused)) void *arg)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, notes_the_reason, NULL);
+        if (rc == 0)
+            rc = bough_checkpoint();
+        raise(SIGINT);
+        rc = bough_keep(rc, bough_sleep(BOUGH_MINUTE));
+    }
+    return rc;
+}
+
+TEST(a_sigint_is_a_reason)
+{
+    int rc = bough_test_run(NULL, interrupts_itself, NULL);
+    CHECK_EQ(rc, -EINTR);
+    CHECK_EQ(kind_in_child, BOUGH_CANCEL_SIGINT);
+    CHECK_HAS(reason_in_child, "SIGINT");
+}
+
 static int run_in_deadlock(__attribute__((unused)) void *arg)
 {
     int rc = 0;
@@ -331,6 +367,22 @@ TASK_TEST(links_end_with_the_scopes)
     return bough_scope_exit(&c, bough_checkpoint());
 }
 
+TASK_TEST(a_scope_that_was_left_is_not_linked)
+{
+    struct bough_scope a = BOUGH_SCOPE(), b = BOUGH_SCOPE();
+    {
+        struct bough_scope left = BOUGH_SCOPE();
+        bough_scope_enter(&left);
+        CHECK_EQ(bough_scope_exit(&left, 0), 0);
+        bough_scope_link(&a, &left);
+        bough_scope_link(&left, &b);
+        memset(&left, 0xff, sizeof(left));
+    }
+    bough_scope_cancel(&a, NULL);
+    bough_scope_enter(&b);
+    return bough_scope_exit(&b, bough_checkpoint());
+}
+
 TASK_TEST(links_may_be_chained_and_even_go_round)
 {
     struct bough_scope s[3] = {BOUGH_SCOPE(), BOUGH_SCOPE(), BOUGH_SCOPE()};
@@ -341,6 +393,23 @@ TASK_TEST(links_may_be_chained_and_even_go_round)
     for (int i = 0; i < 3; i++)
         CHECK(bough_scope_cancel_called(&s[i]));
     return 0;
+}
+
+TASK_TEST(a_scope_linked_to_one_inside_it_is_cancelled_with_it)
+{
+    struct bough_scope outer = BOUGH_SCOPE(), middle = BOUGH_SCOPE(.shield = true),
+                       inner = BOUGH_SCOPE();
+    bough_scope_enter(&outer);
+    bough_scope_cancel(&outer, NULL);
+    bough_scope_enter(&middle);
+    bough_scope_enter(&inner);
+    bough_scope_link(&inner, &middle);
+    CHECK_EQ(bough_checkpoint(), 0);
+    /* 'middle' is cancelled from outside, and on the way by what is inside it. */
+    bough_scope_set_shield(&middle, false);
+    CHECK(bough_scope_cancel_called(&middle));
+    int rc = bough_scope_exit(&inner, bough_checkpoint());
+    return bough_scope_exit(&outer, bough_scope_exit(&middle, rc));
 }
 
 TASK_TEST(a_cancel_from_outside_goes_on_through_links)

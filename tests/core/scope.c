@@ -240,6 +240,20 @@ TASK_TEST(the_innermost_scope_is_the_current_one)
     return bough_scope_exit(&a, rc);
 }
 
+TASK_TEST(the_calls_are_functions_too)
+{
+    struct bough_scope a = BOUGH_SCOPE(), b = BOUGH_SCOPE();
+    (bough_scope_enter)(&a);
+    (bough_scope_enter)(&b);
+    (bough_scope_cancel)(&a, "number %d", 4);
+    (bough_scope_shutdown)(&b, BOUGH_SEC);
+    CHECK_HAS(bough_scope_reason(&a), "number 4");
+    CHECK_EQ(bough_scope_exit(&b, bough_checkpoint()), -ECANCELED);
+    CHECK_EQ(bough_scope_exit(&a, (bough_fail)(-EIO, "number %d", 5)), -EIO);
+    CHECK_STR(bough_error_message(bough_error_last()), "number 5");
+    return 0;
+}
+
 /* --- before entry (rule 4) --- */
 
 TASK_TEST(a_scope_cancelled_before_entry_starts_its_body)

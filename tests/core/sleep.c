@@ -62,6 +62,21 @@ TASK_TEST(a_sleep_that_is_cancelled_leaves_no_timer)
     return bough_scope_exit(&s, rc);
 }
 
+TASK_TEST(a_sleep_notices_a_deadline_that_has_passed_since_entry)
+{
+    for (int i = 0; i < 2; i++) {
+        struct bough_scope s = BOUGH_SCOPE(.timeout = BOUGH_SEC);
+        int64_t entered = bough_now();
+        bough_scope_enter(&s);
+        bough_test_clock_advance(2 * BOUGH_SEC);
+        CHECK_EQ(i ? bough_sleep_forever() : bough_sleep(BOUGH_MINUTE), -ECANCELED);
+        CHECK_EQ(bough_now(), entered + 2 * BOUGH_SEC);
+        CHECK_EQ(bough_scope_exit(&s, -ECANCELED), 0);
+        CHECK_EQ(armed_timers(), 0);
+    }
+    return 0;
+}
+
 TASK_TEST(a_sleep_forever_ends_only_by_a_cancel)
 {
     int rc = 0;
