@@ -78,6 +78,8 @@ TASK_TEST(a_descriptor_that_is_ready_happens_in_its_place_in_the_list)
     CHECK_EQ(call_select(&c), 0); /* a channel that always has something does not starve it */
     CHECK_EQ(c.cases[0].result, 0);
     take(p.fd[0]);
+    CHECK_EQ(send_nowait(ends, 8), -EAGAIN);
+    CHECK_EQ(bough_select((struct bough_case[]){c.cases[2], c.cases[1]}, 2), 0);
     CHECK_EQ(call_select(&c), 1);
     CHECK_EQ(item, 7);
     close_ends(ends);
@@ -185,7 +187,9 @@ TASK_TEST(both_directions_of_one_descriptor_may_be_waited_for)
 TASK_TEST(one_waits_for_a_descriptor_in_a_direction)
 {
     struct pair p = open_pair();
-    struct choice c = {.cases = {bough_case_deadline(BOUGH_SEC), bough_case_readable(p.fd[0])},
+    struct ends ends = open_ints(0);
+    int item;
+    struct choice c = {.cases = {bough_case_receive(ends.rx, &item), bough_case_readable(p.fd[0])},
                        .count = 2};
     struct waiter w = {.call = call_readable, .object = &p.fd[0]};
     int rc = 0;
@@ -193,12 +197,14 @@ TASK_TEST(one_waits_for_a_descriptor_in_a_direction)
         waiter_park(n, &w);
         CHECK_EQ(call_select(&c), 1);
         CHECK_EQ(c.cases[1].result, -EBUSY);
+        CHECK_EQ(stats_of(ends).waiting_receivers, 0); /* it had queued there already */
         CHECK_HAS(bough_error_message(bough_error_last()), "cannot wait for a case");
         CHECK_EQ(w.rc, STILL_WAITING);
         put(p.fd[1]);
     }
     CHECK_EQ(w.rc, 0);
     CHECK_EQ(bough_now(), 0);
+    close_ends(ends);
     close_pair(p);
     return rc;
 }
