@@ -203,6 +203,43 @@ TASK_TEST(an_error_of_a_child_left_by_return_goes_to_the_enclosing_nursery)
     return 0;
 }
 
+static int sleeps_forever(__attribute__((unused)) void *arg)
+{
+    int rc = bough_sleep_forever();
+    CHECK_EQ(rc, -ECANCELED);
+    return rc;
+}
+
+static int leaves_sleepers(int how)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, sleeps_forever, NULL);
+        if (rc == 0)
+            rc = bough_checkpoint();
+        if (how == 0)
+            return 5;
+        if (how == 1)
+            goto out;
+        rc = 5;
+        break;
+    }
+out:
+    return how == 1 ? 5 : rc;
+}
+
+TASK_TEST(a_nursery_left_early_cancels_its_children_and_waits)
+{
+    struct bough_run_stats stats;
+    for (int how = 0; how < 3; how++) {
+        CHECK_EQ(leaves_sleepers(how), 5);
+        bough_run_statistics(&stats);
+        CHECK_EQ(stats.tasks, 1);
+    }
+    CHECK_EQ(bough_now(), 0);
+    return bough_checkpoint();
+}
+
 static int leaves_two_errors(__attribute__((unused)) void *arg)
 {
     (void)leaves_a_nursery_by_return(NULL);

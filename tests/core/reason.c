@@ -297,6 +297,7 @@ TASK_TEST(a_linked_scope_has_the_reason_of_its_parent)
     CHECK_EQ(bough_scope_reason_kind(&b), BOUGH_CANCEL_EXPLICIT);
     CHECK_HAS(bough_scope_reason(&b), "all of it");
     CHECK_HAS(bough_scope_reason(&b), place);
+    CHECK_HAS(bough_scope_reason(&b), "task main");
     CHECK_EQ(bough_scope_exit(&b, bough_checkpoint()), 0);
     CHECK(bough_scope_cancelled_caught(&b));
     CHECK_HAS(bough_scope_reason(&a), "all of it");

@@ -239,6 +239,20 @@ TASK_TEST(the_deadline_of_the_scope_still_counts_in_its_grace)
     return 0;
 }
 
+TASK_TEST(the_deadline_of_a_scope_that_is_under_way_still_counts_in_its_grace)
+{
+    int rc = 0;
+    struct bough_scope s = BOUGH_SCOPE(.timeout = 2 * BOUGH_SEC);
+    bough_scope_enter(&s);
+    CHECK_EQ(bough_checkpoint(), 0);
+    bough_scope_shutdown(&s, 10 * BOUGH_SEC);
+    bough_graceful (&rc)
+        rc = bough_sleep_forever();
+    CHECK_EQ(bough_scope_exit(&s, rc), 0);
+    CHECK_EQ(bough_now(), 2 * BOUGH_SEC);
+    return 0;
+}
+
 TASK_TEST(the_grace_counts_from_the_call_also_before_entry)
 {
     struct bough_scope s = BOUGH_SCOPE(.timeout = 5 * BOUGH_SEC);

@@ -231,6 +231,26 @@ TASK_TEST(an_abort_that_fails_leaves_the_wait_and_the_next_checkpoint_fails)
     return 0;
 }
 
+TASK_TEST(an_abort_is_tried_once_a_wait)
+{
+    int rc = 0;
+    struct watched w = watched_new(false);
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, waits_watched, &w);
+        if (rc == 0)
+            rc = bough_wait_all_tasks_blocked();
+        bough_scope_cancel(bough_nursery_scope(n), NULL);
+        for (int i = 0; i < 3; i++) {
+            bough_scope_set_shield(&w.scope, true);
+            bough_scope_set_shield(&w.scope, false);
+        }
+        CHECK_EQ(w.aborts, 1);
+        bough_wake(&w.wait, 9);
+    }
+    CHECK_EQ(w.result, 9);
+    return rc;
+}
+
 TASK_TEST(a_wait_without_an_abort_cannot_be_cancelled)
 {
     CHECK_EQ(fail_the_abort(false, true), 0);
