@@ -21,6 +21,7 @@ struct bough_gate *gate_new(struct run *run)
         mpsc_init(&gate->queue);
         gate->refs = 1;
         gate->run = run;
+        run->entries = &gate->queue;
     }
     return gate;
 }

@@ -141,9 +141,7 @@ static void loop_refill(struct run *run)
         if (gate_is_waiting(run->gate))
             gate_drain(run->gate);
     }
-    run->batch = run->ready;
-    run->ready = NULL;
-    run->ready_tail = &run->ready;
+    sched_begin_pass(run);
     if (BOUGH_UNLIKELY(run->random))
         order_shuffle(run);
 }
@@ -174,6 +172,7 @@ static int run_setup(struct run *run, struct bough_driver *driver, const struct 
     if (!run->gate)
         return -ENOMEM;
     run->driver = driver;
+    run->errno_here = &errno;
     run->refill = loop_refill;
     run->ready_tail = &run->ready;
     run->budget = RUN_BUDGET;

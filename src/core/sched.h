@@ -27,11 +27,24 @@ static BOUGH_ALWAYS_INLINE void prefetch_after(const struct bough_task *task)
     }
 }
 
-/* Take the next task and make it the running one. */
-static BOUGH_ALWAYS_INLINE struct bough_task *sched_next(struct run *run)
+/* May the next pass begin without the loop? If there are ready tasks, and nothing else that it would look at. */
+static BOUGH_ALWAYS_INLINE bool sched_is_alone(const struct run *run)
 {
-    if (!run->batch)
-        run->refill(run);
+    return run->ready && !run->timers.root && !run->driver->watched && !run->random &&
+           mpsc_is_empty(run->entries);
+}
+
+/* What is ready is the next pass. */
+static BOUGH_ALWAYS_INLINE void sched_begin_pass(struct run *run)
+{
+    run->batch = run->ready;
+    run->ready = NULL;
+    run->ready_tail = &run->ready;
+}
+
+/* Take the next task of the pass, which has one, and make it the running one. */
+static BOUGH_ALWAYS_INLINE struct bough_task *sched_take(struct run *run)
+{
     struct bough_task *next = run->batch;
     run->batch = next->ready_next;
     prefetch_after(next);
@@ -39,21 +52,44 @@ static BOUGH_ALWAYS_INLINE struct bough_task *sched_next(struct run *run)
     run->switches++;
     next->yielding = false;
     bough__current = next;
+    return next;
+}
+
+/* The same, whatever there is to do before. */
+static inline struct bough_task *sched_next(struct run *run)
+{
+    if (!run->batch)
+        run->refill(run);
+    struct bough_task *next = sched_take(run);
     hook(run, task_resumed, next);
     return next;
 }
 
-/* Let the others run until 'task', the running one, is taken again; returns its wake_result. errno survives.
- * Call it last: it becomes a jump. */
-static BOUGH_ALWAYS_INLINE int sched_switch(struct run *run, struct bough_task *task)
+static BOUGH_ALWAYS_INLINE int sched_resume(struct run *run, struct bough_task *task, struct bough_task *next)
 {
-    struct bough_task *next = sched_next(run);
     if (next == task)
         return task->wake_result;
-    int *here = &errno;
-    task->saved_errno = *here;
-    *here = next->saved_errno;
+    task->saved_errno = *run->errno_here;
+    *run->errno_here = next->saved_errno;
     return fiber_switch(&task->fiber, &next->fiber, next->wake_result);
+}
+
+/* The rare half of sched_switch(): the loop has to look at the world, or somebody observes. */
+int bough__sched_switch(struct run *run, struct bough_task *task);
+
+/* Let the others run until 'task', the running one, is taken again; returns its wake_result. errno survives.
+ * Call it last: it becomes a jump. All that is called in here is a jump too, so that functions that end in it
+ * need no frame. */
+static BOUGH_ALWAYS_INLINE int sched_switch(struct run *run, struct bough_task *task)
+{
+    if (BOUGH_UNLIKELY(run->instruments != NULL))
+        return bough__sched_switch(run, task);
+    if (!run->batch) {
+        if (!sched_is_alone(run))
+            return bough__sched_switch(run, task);
+        sched_begin_pass(run);
+    }
+    return sched_resume(run, task, sched_take(run));
 }
 
 /* Leave for ever: 'task' has ended and its stack goes back to the pool. Does not return, but is not said

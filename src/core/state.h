@@ -87,11 +87,16 @@ struct run {
     /* sched: who runs next. 'batch' is the pass under way, 'ready' the next one. */
     struct bough_task *batch;
     struct bough_task *ready, **ready_tail;
+    int *errno_here; /* &errno of the run's thread: a call of its own each time */
     int budget; /* calls that need not wait, until the next yield */
     uint64_t switches;
     /* The rare half of a switch: the pass is over. Fills 'batch'; set by the loop. */
     void (*refill)(struct run *run);
     struct bough_instrument *instruments; /* hooks */
+
+    /* entry */
+    struct mpsc *entries; /* the queue of the gate */
+    struct bough_gate *gate;
 
     /* loop: when to look at the kernel */
     struct heap timers;
@@ -117,7 +122,6 @@ struct run {
     unsigned tasks, tasks_peak;
     uint64_t started;
 
-    struct bough_gate *gate;   /* entry */
     struct binding *locals;    /* local */
     struct bough_list words;   /* scope: the words of cancels */
     char *composed;            /* scope: the reason that was composed last */

@@ -7,7 +7,7 @@
 #include "core/timer.h"
 
 /* Yield, with what a cancel under way or to come makes of the result. */
-static int yield_as(struct bough_task *task, int result)
+static BOUGH_ALWAYS_INLINE int yield_as(struct bough_task *task, int result)
 {
     struct run *run = task->run;
     task->schedule_points++;
@@ -51,6 +51,23 @@ static BOUGH_COLD int wait_cancelled(struct bough_task *task, struct bough_wait 
     return sched_switch(task->run, task);
 }
 
+static bool wait_is_cancelled(const struct bough_task *task, const struct bough_wait *wait)
+{
+    return (task->scope->level | (wait->for_shutdown & task->scope->shutting)) != SCOPE_CLEAR;
+}
+
+/* The rare half of wait_park(), apart so that the usual one needs no frame. */
+static int park_unsettled(struct bough_task *task, struct bough_wait *wait)
+{
+    struct run *run = task->run;
+    hook(run, task_parked, task, wait->what);
+    /* May fire timers, and so wake or cancel us already. */
+    scope_settle(task);
+    if (wait->task && wait_is_cancelled(task, wait))
+        return wait_cancelled(task, wait);
+    return sched_switch(run, task);
+}
+
 int wait_park(struct bough_task *task, struct bough_wait *wait)
 {
     struct run *run = task->run;
@@ -59,14 +76,9 @@ int wait_park(struct bough_task *task, struct bough_wait *wait)
     task->since = run->now;
     task->wait = wait;
     wait->task = task;
-    hook(run, task_parked, task, wait->what);
-    /* May fire timers, and so wake or cancel us already. */
-    scope_settle(task);
-    if (BOUGH_UNLIKELY(!wait->task))
-        return sched_switch(run, task);
-    if (BOUGH_UNLIKELY((task->scope->level | (wait->for_shutdown & task->scope->shutting)) !=
-                       SCOPE_CLEAR))
-        return wait_cancelled(task, wait);
+    if (BOUGH_UNLIKELY(run->instruments || task->settled != task->scope ||
+                       wait_is_cancelled(task, wait)))
+        return park_unsettled(task, wait);
     return sched_switch(run, task);
 }
 
@@ -77,13 +89,21 @@ int bough_wait(struct bough_wait *wait)
     return wait_park(task, wait);
 }
 
+/* The rare half of bough_checkpoint(), apart so that the usual one needs no frame. */
+static BOUGH_COLD int checkpoint_unsettled(struct bough_task *task)
+{
+    scope_settle(task);
+    if (task->scope->level != SCOPE_CLEAR)
+        return fail_cancelled(task);
+    return yield_as(task, 0);
+}
+
 int bough_checkpoint(void)
 {
     struct bough_task *task = current_task();
-    scope_settle(task);
     task->cancel_points++;
-    if (BOUGH_UNLIKELY(task->scope->level != SCOPE_CLEAR))
-        return fail_cancelled(task);
+    if (BOUGH_UNLIKELY(task->settled != task->scope || task->scope->level != SCOPE_CLEAR))
+        return checkpoint_unsettled(task);
     return yield_as(task, 0);
 }
 
@@ -103,22 +123,29 @@ int bough_shielded_checkpoint(void)
     return yield_shielded(task);
 }
 
+/* The budget is used up. */
+static BOUGH_COLD int pass_shielded(struct bough_task *task)
+{
+    scope_settle(task);
+    return yield_shielded(task);
+}
+
 void bough_passed(void)
 {
     struct bough_task *task = current_task();
     task->schedule_points++;
-    if (BOUGH_UNLIKELY(--task->run->budget <= 0)) {
-        scope_settle(task);
-        (void)yield_shielded(task);
-    }
+    if (BOUGH_UNLIKELY(--task->run->budget <= 0))
+        (void)pass_shielded(task);
 }
 
 int bough_pass(void)
 {
-    int rc = bough_checkpoint_if_cancelled();
-    if (BOUGH_LIKELY(rc == 0))
-        bough_passed();
-    return rc;
+    struct bough_task *task = current_task();
+    if (BOUGH_UNLIKELY(task->scope->level != SCOPE_CLEAR || --task->run->budget <= 0))
+        return bough_checkpoint();
+    task->cancel_points++;
+    task->schedule_points++;
+    return 0;
 }
 
 /* --- the simplest waits --- */
