@@ -103,6 +103,9 @@ static void sleep_until_something(struct run *run)
     struct bough_timer *first = heap_first(&run->timers);
     struct bough_driver *driver = run->driver;
     driver->holds = gate_holds(run->gate);
+    /* Who has let go of the gate may have called in just before. */
+    if (gate_is_waiting(run->gate))
+        return;
     if (!first && !driver->watched && !driver->holds && run->on_deadlock != BOUGH_DEADLOCK_WAIT) {
         deadlock(run);
         return;
