@@ -119,4 +119,17 @@ BOUGH_MUST_CHECK int bough_test_faults(enum bough_fault fault, bough_task_fn *fn
  * replays with BOUGH_SEED= or bough_run_options.seed. */
 BOUGH_MUST_CHECK int bough_test_seeds(unsigned count, bough_task_fn *fn, void *arg);
 
+/* --- streams --- */
+
+struct bough_stream;
+
+/* Does this kind of stream keep the contract of bough/stream.h? make_pair(&a, &b, arg) makes two new ones, each the peer of
+ * the other, and is called for each of about 40 checks. A pair in which only 'a' can send, such as a pipe, is checked one
+ * way; what cannot send_eof is checked without. Run it on a run with nothing else in it. 0; -EPROTO: the
+ * detail names the check and what was wrong; a call that hangs hangs in a task that is named like the check. */
+BOUGH_MUST_CHECK int bough_test_stream_contract(int (*make_pair)(struct bough_stream **ret_a,
+                                                                 struct bough_stream **ret_b,
+                                                                 void *arg),
+                                                void *arg);
+
 BOUGH_END_DECLS

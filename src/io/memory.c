@@ -145,10 +145,10 @@ static int memory_send_all(struct bough_stream *s, const void *data, size_t size
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
+    if (m->closed || m->out->ended)
+        return closed_here();
     if (m->out->writing)
         return bough_fail_text(-EBUSY, "another task is sending into this stream");
-    if (m->out->ended)
-        return closed_here();
     m->out->writing = true;
     rc = send_rest(m, data, size);
     m->out->writing = false;
@@ -182,6 +182,8 @@ static int memory_receive_some(struct bough_stream *s, void *ret_buffer, size_t 
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
+    if (m->closed)
+        return closed_here();
     if (m->in->reading)
         return bough_fail_text(-EBUSY, "another task is receiving from this stream");
     m->in->reading = true;
