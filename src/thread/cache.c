@@ -16,15 +16,18 @@ enum { IDLE_SECONDS = 10, THREAD_STACK = 256 * 1024 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_came = PTHREAD_COND_INITIALIZER;
+static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
 static struct bough_list jobs = {&jobs, &jobs}; /* handed to idle threads, not taken yet */
-static unsigned idle;                           /* threads that wait and have not been handed one */
+static unsigned idle;                           /* threads that wait, less the jobs that are handed to them */
 
 static struct bough_list *next_job(void)
 {
     struct timespec until;
     struct bough_list *job = bough_list_pop(&jobs);
-    if (job)
+    if (job) {
+        idle++; /* whoever it was handed to sleeps on */
         return job;
+    }
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += IDLE_SECONDS;
     idle++;
@@ -32,7 +35,7 @@ static struct bough_list *next_job(void)
     while (!(job = bough_list_pop(&jobs)) && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&work_came, &mutex, &until);
     if (!job)
-        idle--; /* who hands out a job has taken us off already */
+        idle--;
     return job;
 }
 
@@ -49,6 +52,31 @@ static void *worker(void *first)
     return NULL;
 }
 
+/* A forked child has no threads but its own. */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+static void after_fork_in_child(void)
+{
+    pthread_cond_init(&work_came, NULL);
+    bough_list_init(&jobs);
+    idle = 0;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
 /* Signals are for the threads that run loops. */
 static int start_thread(struct thread_job *job)
 {
@@ -57,6 +85,7 @@ static int start_thread(struct thread_job *job)
     sigset_t all, before;
     if (sys_fails(SYS_FAULT_CALL))
         return -EAGAIN;
+    pthread_once(&forks_watched, watch_forks);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, THREAD_STACK);
