@@ -33,7 +33,8 @@ const char *bough_address_format(const struct bough_address *address, char *text
     char host[64];
     if (sa->sa_family == AF_UNIX) {
         const struct sockaddr_un *un = (const struct sockaddr_un *)sa;
-        snprintf(text, size, "unix:%s", un->sun_path[0] ? un->sun_path : "(no name)");
+        snprintf(text, size, "unix:%.*s", (int)sizeof(un->sun_path), /* which need not end in NUL */
+                 un->sun_path[0] ? un->sun_path : "(no name)");
     } else if (getnameinfo(sa, address->size, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0) {
         snprintf(text, size, "(no address)");
     } else {

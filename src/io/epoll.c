@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: MIT */
 #include "io/epoll.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -31,7 +32,7 @@ struct entry {
     bool adopted;
     bool registered;
     bool pending[DIRECTIONS]; /* adopted: an edge came while nobody waited */
-    bool ended[DIRECTIONS];   /* adopted: hung up; there may be no more edges */
+    bool ended[DIRECTIONS];   /* adopted: hung up, or urgent data; there may be no more edges */
 };
 
 struct epoll {
@@ -111,7 +112,7 @@ static int ready(struct epoll *p, struct entry *entry, int direction)
 static uint32_t wanted_events(const struct entry *entry)
 {
     if (entry->adopted)
-        return EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+        return EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
     return (entry->waiters[BOUGH_READABLE] ? EPOLLIN | EPOLLRDHUP : 0u) |
            (entry->waiters[BOUGH_WRITABLE] ? EPOLLOUT : 0u) | EPOLLONESHOT;
 }
@@ -170,7 +171,7 @@ static int dispatch(struct epoll *p, const struct epoll_event *event)
     struct entry *entry = &p->entries[event->data.fd];
     bool broken = event->events & (EPOLLERR | EPOLLHUP);
     int woken = 0;
-    entry->ended[BOUGH_READABLE] |= broken || (event->events & EPOLLRDHUP);
+    entry->ended[BOUGH_READABLE] |= broken || (event->events & (EPOLLRDHUP | EPOLLPRI));
     entry->ended[BOUGH_WRITABLE] |= broken;
     if (broken || (event->events & (EPOLLIN | EPOLLRDHUP)))
         woken += ready(p, entry, BOUGH_READABLE);
@@ -189,7 +190,8 @@ static int kernel_wait(struct epoll *p, int64_t timeout)
     if (p->has_pwait2 && timeout > 0) {
         struct timespec ts = {.tv_sec = timeout / BOUGH_SEC, .tv_nsec = timeout % BOUGH_SEC};
         int n = epoll_pwait2(p->fd, p->events, EVENTS_AT_ONCE, timeout == BOUGH_NEVER ? NULL : &ts, NULL);
-        if (n >= 0 || errno != ENOSYS)
+        /* EPERM: how some sandboxes say that they do not know it. */
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n < 0 ? -errno : n;
         p->has_pwait2 = false;
     }
@@ -199,25 +201,33 @@ static int kernel_wait(struct epoll *p, int64_t timeout)
     return n < 0 ? -errno : n;
 }
 
+/* Sweep if the last time is 'after' or longer ago; how long to sleep at most then. */
+static int64_t sweep_if_due(struct epoll *p, int64_t now, int64_t after)
+{
+    if (!p->foreign)
+        return BOUGH_NEVER;
+    if (now - p->swept < after)
+        return SWEEP_AFTER;
+    p->swept = now;
+    return bough__epoll_sweep(&p->driver) ? 0 : SWEEP_AT_LEAST;
+}
+
+static int64_t time_to_sleep(struct epoll *p, int64_t deadline)
+{
+    if (deadline == INT64_MIN) {
+        if (p->foreign) /* busy, and it may stay so */
+            (void)sweep_if_due(p, epoll_now(&p->driver), SWEEP_AT_LEAST);
+        return 0;
+    }
+    int64_t now = epoll_now(&p->driver), most = sweep_if_due(p, now, SWEEP_AFTER);
+    int64_t timeout = deadline == BOUGH_NEVER ? BOUGH_NEVER : deadline > now ? deadline - now : 0;
+    return timeout < most ? timeout : most;
+}
+
 static int epoll_wait_until(struct bough_driver *driver, int64_t deadline)
 {
     struct epoll *p = epoll_of(driver);
-    int64_t timeout = 0;
-    if (deadline != INT64_MIN) {
-        int64_t now = epoll_now(driver);
-        timeout = deadline == BOUGH_NEVER ? BOUGH_NEVER : deadline > now ? deadline - now : 0;
-        if (p->foreign) {
-            int woken = 0;
-            bool due = now - p->swept >= SWEEP_AFTER;
-            if (due) {
-                woken = bough__epoll_sweep(driver);
-                p->swept = now;
-            }
-            int64_t most = woken ? 0 : due ? SWEEP_AT_LEAST : SWEEP_AFTER;
-            timeout = timeout < most ? timeout : most;
-        }
-    }
-    int n = kernel_wait(p, timeout), woken = 0;
+    int n = kernel_wait(p, time_to_sleep(p, deadline)), woken = 0;
     if (n < 0)
         return n == -EINTR ? 0 : n;
     for (int i = 0; i < n; i++)
@@ -240,6 +250,9 @@ static int entry_for(struct epoll *p, int fd, struct entry **ret_entry)
         return -EBADF;
     if (BOUGH_UNLIKELY(fd >= p->entry_count)) {
         int count = p->entry_count ? p->entry_count : 64;
+        /* A number out of the blue must not make the table huge. */
+        if (fcntl(fd, F_GETFD) < 0)
+            return -EBADF;
         while (count <= fd)
             count *= 2;
         struct entry *entries = sys_realloc(p->entries, (size_t)count * sizeof(*entries));

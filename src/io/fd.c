@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -60,14 +61,24 @@ int bough__fd_wait(int fd, enum bough_direction direction)
     return rc == 0 || rc == -ECANCELED ? rc : fd_failed(rc, fd, direction);
 }
 
+/* bough__fd_wait() is for those who have just been told EAGAIN. Others may ask of what is ready, and of a descriptor that
+ * is ours there would be no news then. */
+static int wait_for(int fd, enum bough_direction direction)
+{
+    struct pollfd now = {.fd = fd, .events = direction == BOUGH_READABLE ? POLLIN | POLLRDHUP : POLLOUT};
+    if (fd >= 0 && poll(&now, 1, 0) == 1 && !(now.revents & POLLNVAL))
+        return bough_pass();
+    return bough__fd_wait(fd, direction);
+}
+
 int bough_wait_readable(int fd)
 {
-    return bough__fd_wait(fd, BOUGH_READABLE);
+    return wait_for(fd, BOUGH_READABLE);
 }
 
 int bough_wait_writable(int fd)
 {
-    return bough__fd_wait(fd, BOUGH_WRITABLE);
+    return wait_for(fd, BOUGH_WRITABLE);
 }
 
 void bough_notify_closing(int fd)
@@ -95,4 +106,23 @@ int bough__fd_set_nonblocking(int fd)
 {
     int flags = sys_call(EBADF, fcntl(fd, F_GETFL));
     return flags < 0 ? flags : sys_call(EBADF, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+bool bough__fd_accept_passes(int rc)
+{
+    switch (rc) {
+    case -EINTR:
+    case -ECONNABORTED:
+    case -EPERM: /* a firewall */
+    case -EPROTO:
+    case -ENETDOWN:
+    case -ENETUNREACH:
+    case -EHOSTDOWN:
+    case -EHOSTUNREACH:
+    case -ENONET:
+    case -ENOPROTOOPT:
+        return true;
+    default:
+        return false;
+    }
 }

@@ -39,6 +39,8 @@ static int transport_failed(int rc)
         return bough_fail_text(-EPIPE, "the peer has closed the connection");
     case -ECONNRESET:
         return bough_fail_text(-EPIPE, "connection reset by the peer");
+    case -ETIMEDOUT: /* TCP gave up; nothing of ours timed out */
+        return bough_fail_text(-EPIPE, "the peer does not answer any more");
     case -EBADF:
         return bough_fail_text(-EBADF, "the stream is closed");
     default:

@@ -10,8 +10,9 @@
 #include "bough/net.h"
 #include "bough/select.h"
 #include "bough/wait.h"
+#include "io/fd.h"
 
-enum { SOCKETS_MOST = 8, BACKLOG = 4096 };
+enum { SOCKETS_MOST = 8, BACKLOG = 4096, TRIES_MOST = 8 };
 
 struct bough_listener {
     unsigned count;
@@ -61,36 +62,44 @@ static int listen_on(struct bough_listener *l, const struct bough_address *at)
     return 0;
 }
 
-static int listen_on_all(struct bough_listener *l, struct bough_address *addresses, unsigned count)
+/* An address that this machine does not have; fine if it has another. */
+static bool is_unavailable(int rc)
 {
-    for (unsigned i = 0; i < count; i++) {
-        /* With port 0 the first gets one, and the others take it over. */
-        if (l->count && bough_address_port(&addresses[i]) == 0)
-            set_port(&addresses[i], bough_listener_port(l));
-        int rc = listen_on(l, &addresses[i]);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    return rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL;
 }
 
-/* Of this machine: both families, of which a kernel may lack one. */
+static int listen_on_all(struct bough_listener *l, const struct bough_address *addresses, unsigned count)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < count && (rc == 0 || is_unavailable(rc)); i++) {
+        struct bough_address at = addresses[i];
+        /* With port 0 the first gets one, and the others take it over. */
+        if (l->count && bough_address_port(&at) == 0)
+            set_port(&at, bough_listener_port(l));
+        rc = listen_on(l, &at);
+    }
+    return l->count && is_unavailable(rc) ? 0 : rc;
+}
+
+/* The port that is free for the first may be taken for another: try some more then. */
+static int listen_on_same_port(struct bough_listener *l, const struct bough_address *addresses,
+                               unsigned count)
+{
+    int rc = listen_on_all(l, addresses, count);
+    for (int i = 0; i < TRIES_MOST && rc == -EADDRINUSE && bough_address_port(addresses) == 0; i++) {
+        bough_listener_close(l);
+        rc = listen_on_all(l, addresses, count);
+    }
+    return rc;
+}
+
+/* Of this machine: both families, of which it may lack one. */
 static int any_addresses(unsigned port, struct bough_address *ret_addresses)
 {
-    unsigned count = 0;
-    const char *any[] = {"0.0.0.0", "::"};
-    int families[] = {AF_INET, AF_INET6};
-    for (int i = 0; i < 2; i++) {
-        int fd = bough_socket_open(families[i], SOCK_STREAM, 0);
-        if (fd == -EAFNOSUPPORT)
-            continue;
-        bough_socket_close(fd);
-        int rc = bough_address_parse(any[i], port, &ret_addresses[count]);
-        if (rc < 0)
-            return rc;
-        count++;
-    }
-    return (int)count;
+    int rc = bough_address_parse("0.0.0.0", port, &ret_addresses[0]);
+    if (rc == 0)
+        rc = bough_address_parse("::", port, &ret_addresses[1]);
+    return rc < 0 ? rc : 2;
 }
 
 int bough_tcp_listen(const char *host, unsigned port, struct bough_listener **ret_listener)
@@ -104,7 +113,7 @@ int bough_tcp_listen(const char *host, unsigned port, struct bough_listener **re
     struct bough_listener *l = sys_calloc(1, sizeof(*l));
     if (!l)
         return bough_fail_text(-ENOMEM, "no memory for a listener");
-    rc = listen_on_all(l, addresses, (unsigned)rc);
+    rc = listen_on_same_port(l, addresses, (unsigned)rc);
     if (rc < 0) {
         bough_listener_free(l);
         return rc;
@@ -124,41 +133,55 @@ unsigned bough_listener_port(const struct bough_listener *l)
 
 /* --- accepting --- */
 
-/* Which socket has a connection? Its index. */
-static int wait_for_any(struct bough_listener *l)
+/* The next connection's descriptor; each socket has its turn. */
+static int accept_now(struct bough_listener *l)
 {
-    struct bough_case cases[SOCKETS_MOST];
-    for (unsigned i = 0; i < l->count; i++)
-        cases[i] = bough_case_readable(l->fds[(l->next + i) % l->count]);
-    int rc = bough_select(cases, l->count);
-    if (rc >= 0 && cases[rc].result < 0)
-        return bough_fail(cases[rc].result, "the listener was closed, or another task waits in it");
-    return rc < 0 ? rc : (int)((l->next + (unsigned)rc) % l->count);
+    for (unsigned i = 0; i < l->count; i++) {
+        unsigned at = (l->next + i) % l->count;
+        int fd = sys_call(EMFILE, accept4(l->fds[at], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (fd >= 0)
+            l->next = at + 1;
+        if (fd != -EAGAIN)
+            return fd;
+    }
+    return -EAGAIN;
 }
 
-/* A descriptor that select took for ready may have no connection any more: try them all, then wait. */
-static int accept_any(struct bough_listener *l)
+static int wait_for_any(const struct bough_listener *l)
 {
-    int rc = 0;
-    while (rc >= 0) {
-        for (unsigned i = 0; i < l->count; i++) {
-            unsigned at = (l->next + i) % l->count;
-            int fd = accept4(l->fds[at], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (fd >= 0)
-                l->next = at + 1;
-            if (fd >= 0 || (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR))
-                return fd >= 0 ? fd : bough_fail(-errno, "accept: %s", bough_error_name(-errno));
-        }
-        rc = wait_for_any(l);
-        if (l->count == 0)
-            return bough_fail_text(-EBADF, "the listener was closed");
-    }
+    struct bough_case cases[SOCKETS_MOST];
+    if (l->count == 1)
+        return bough__fd_wait(l->fds[0], BOUGH_READABLE);
+    for (unsigned i = 0; i < l->count; i++)
+        cases[i] = bough_case_readable(l->fds[i]);
+    int rc = bough_select(cases, l->count);
+    if (rc >= 0 && cases[rc].result < 0)
+        return bough_fail(cases[rc].result, "cannot wait for connections: %s",
+                          bough_error_name(cases[rc].result));
     return rc;
+}
+
+static int closed(void)
+{
+    return bough_fail_text(-EBADF, "the listener is closed");
 }
 
 static int accept_one(struct bough_listener *l)
 {
-    return l->count == 1 ? bough_socket_accept(l->fds[0], NULL) : accept_any(l);
+    for (;;) {
+        int rc = accept_now(l);
+        if (rc >= 0)
+            return rc;
+        if (rc == -EAGAIN) {
+            rc = wait_for_any(l);
+            if (rc < 0)
+                return rc;
+        } else if (!bough__fd_accept_passes(rc)) {
+            return bough_fail(rc, "accept: %s", bough_error_name(rc));
+        }
+        if (l->count == 0) /* while we waited */
+            return closed();
+    }
 }
 
 int bough_listener_accept(struct bough_listener *l, struct bough_stream **ret_stream)
@@ -167,13 +190,16 @@ int bough_listener_accept(struct bough_listener *l, struct bough_stream **ret_st
     if (rc < 0)
         return rc;
     if (l->count == 0)
-        return bough_fail_text(-EBADF, "the listener is closed");
+        return closed();
     if (l->accepting)
         return bough_fail_text(-EBUSY, "another task accepts from this listener");
     l->accepting = true;
-    int fd = accept_one(l);
+    rc = accept_one(l);
     l->accepting = false;
-    return fd < 0 ? fd : bough_fd_stream_open(fd, ret_stream);
+    if (rc >= 0)
+        rc = bough_fd_stream_open(rc, ret_stream);
+    bough_passed();
+    return rc;
 }
 
 void bough_listener_close(struct bough_listener *l)

@@ -55,14 +55,26 @@ static int query_error(const struct query *q)
     }
 }
 
+/* A hosts file may name one twice. */
+static bool is_among(const struct bough_address *address, const struct bough_address *addresses,
+                     unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (addresses[i].size == address->size &&
+            memcmp(&addresses[i].storage, &address->storage, address->size) == 0)
+            return true;
+    return false;
+}
+
 static unsigned copy_found(const struct addrinfo *found, struct bough_address *ret_addresses,
                            unsigned capacity)
 {
     unsigned count = 0;
     for (; found && count < capacity; found = found->ai_next) {
-        struct bough_address *to = &ret_addresses[count++];
-        *to = (struct bough_address){.size = found->ai_addrlen};
-        memcpy(&to->storage, found->ai_addr, found->ai_addrlen);
+        struct bough_address to = {.size = found->ai_addrlen};
+        memcpy(&to.storage, found->ai_addr, found->ai_addrlen);
+        if (!is_among(&to, ret_addresses, count))
+            ret_addresses[count++] = to;
     }
     return count;
 }

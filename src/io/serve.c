@@ -5,6 +5,7 @@
 #include "bough/error.h"
 #include "bough/net.h"
 #include "bough/nursery.h"
+#include "bough/sync.h"
 
 #define WAIT_FOR_RESOURCES (100 * BOUGH_MS)
 
@@ -13,6 +14,7 @@ struct connection {
     bough_serve_fn *fn;
     void *arg;
     const struct bough_serve_options *options;
+    struct bough_semaphore *places;
 };
 
 static int connection(void *arg)
@@ -22,6 +24,8 @@ static int connection(void *arg)
     bough_stream_free(c->stream);
     if (rc < 0 && rc != -ECANCELED && c->options->on_error)
         rc = c->options->on_error(rc, c->arg);
+    if (c->options->limit)
+        bough_semaphore_release(c->places);
     return rc;
 }
 
@@ -31,15 +35,28 @@ static bool is_shortage(int rc)
     return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM || rc == -EAGAIN;
 }
 
-static int serve_next(struct bough_nursery *n, struct bough_listener *l, const struct connection *like)
+static int accept_and_start(struct bough_nursery *n, struct bough_listener *l, struct connection c)
 {
-    struct connection c = *like;
     int rc = bough_listener_accept(l, &c.stream);
     if (rc < 0)
         return rc;
     rc = bough_nursery_start_soon_with(n, connection, &c, sizeof(c));
     if (rc < 0)
         bough_stream_free(c.stream);
+    return rc;
+}
+
+/* A place first: what waits for one waits in the kernel. */
+static int serve_next(struct bough_nursery *n, struct bough_listener *l, const struct connection *like)
+{
+    if (!like->options->limit)
+        return accept_and_start(n, l, *like);
+    int rc = bough_semaphore_acquire(like->places);
+    if (rc < 0)
+        return rc;
+    rc = accept_and_start(n, l, *like);
+    if (rc < 0)
+        bough_semaphore_release(like->places);
     return rc;
 }
 
@@ -50,8 +67,10 @@ int bough_serve_with(struct bough_listener *l, const struct bough_serve_options 
     int rc = 0;
     if (!options)
         options = &none;
-    struct connection like = {.fn = fn, .arg = arg, .options = options};
-    bough_with_nursery (n, &rc, .limit = options->limit) {
+    struct bough_semaphore places;
+    bough_semaphore_init(&places, options->limit);
+    struct connection like = {.fn = fn, .arg = arg, .options = options, .places = &places};
+    bough_with_nursery (n, &rc) {
         while (rc >= 0) {
             rc = serve_next(n, l, &like);
             if (is_shortage(rc))

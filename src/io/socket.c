@@ -57,13 +57,22 @@ static int failed(int rc, const char *what)
 
 /* --- connect --- */
 
-static int connect_result(int fd)
+static int connect_now(int fd, const struct bough_address *to)
 {
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-        return -errno;
-    return -error;
+    return sys_call(ECONNREFUSED, connect(fd, (const struct sockaddr *)&to->storage, to->size));
+}
+
+/* The socket may have been reported for an attempt before this one, so ask what became of ours: connect() tells, too. */
+static int connect_finish(int fd, const struct bough_address *to)
+{
+    int rc;
+    do {
+        rc = bough__fd_wait(fd, BOUGH_WRITABLE);
+        if (rc < 0)
+            return rc;
+        rc = connect_now(fd, to);
+    } while (rc == -EALREADY || rc == -EINTR);
+    return rc == -EISCONN ? 0 : rc;
 }
 
 int bough_socket_connect(int fd, const struct bough_address *to)
@@ -72,17 +81,13 @@ int bough_socket_connect(int fd, const struct bough_address *to)
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
-    rc = sys_call(ECONNREFUSED, connect(fd, (const struct sockaddr *)&to->storage, to->size));
-    if (rc == -EINPROGRESS || rc == -EINTR) {
-        rc = bough__fd_wait(fd, BOUGH_WRITABLE);
-        if (rc < 0)
-            return rc;
-        rc = connect_result(fd);
-    } else {
+    rc = connect_now(fd, to);
+    if (rc == -EINPROGRESS || rc == -EINTR)
+        rc = connect_finish(fd, to);
+    else
         bough_passed();
-    }
-    if (rc == 0)
-        return 0;
+    if (rc == 0 || rc == -ECANCELED)
+        return rc;
     return bough_fail(rc, "cannot connect to %s: %s", bough_address_format(to, text, sizeof(text)),
                       bough_error_name(rc));
 }
@@ -113,7 +118,7 @@ int bough_socket_accept(int fd, struct bough_address *ret_from)
         return rc;
     do
         rc = accept_now(fd, ret_from);
-    while (rc == -ECONNABORTED /* gone before we came */ || try_again(&rc, fd, BOUGH_READABLE));
+    while (bough__fd_accept_passes(rc) || try_again(&rc, fd, BOUGH_READABLE));
     return failed(rc, "accept");
 }
 
