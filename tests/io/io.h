@@ -1,0 +1,189 @@
+/* What the tests of descriptors share: each runs on the test kernel and again on the real driver, and no descriptor may
+ * be left over.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../sync/waiter.h"
+
+#include <bough/io.h>
+#include <bough/net.h>
+#include <bough/observe.h>
+
+/* How many descriptors are open. */
+__attribute__((unused)) static int open_descriptors(void)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    CHECK(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+__attribute__((unused)) static void run_io(const char *file, int line, bool real,
+                                           int (*fn)(void *arg))
+{
+    const struct bough_run_options options = {.io = BOUGH_IO_EPOLL};
+    int before = open_descriptors();
+    int rc = real ? bough_run_with(&options, fn, NULL) : bough_test_run(NULL, fn, NULL);
+    if (rc < 0) {
+        bough_error_print(bough_error_last(), stderr);
+        test_fail(file, line, "the test returned %d (%s)", rc, bough_error_name(rc));
+    }
+    int after = open_descriptors();
+    if (after != before)
+        test_fail(file, line, "%d descriptors were open before, %d are now", before, after);
+}
+
+/* A test that is the main task of a run on the test kernel, and the same on the real one. */
+#define IO_TEST(test_name)                                                                         \
+    static int test_name##_task(void *arg);                                                        \
+    TEST(test_name)                                                                                \
+    {                                                                                              \
+        run_io(__FILE__, __LINE__, false, test_name##_task);                                       \
+    }                                                                                              \
+    TEST(test_name##_really)                                                                       \
+    {                                                                                              \
+        run_io(__FILE__, __LINE__, true, test_name##_task);                                        \
+    }                                                                                              \
+    static int test_name##_task(__attribute__((unused)) void *arg)
+
+/* One that needs the time of the test kernel. */
+#define VIRTUAL_IO_TEST(test_name)                                                                 \
+    static int test_name##_task(void *arg);                                                        \
+    TEST(test_name)                                                                                \
+    {                                                                                              \
+        run_io(__FILE__, __LINE__, false, test_name##_task);                                       \
+    }                                                                                              \
+    static int test_name##_task(__attribute__((unused)) void *arg)
+
+/* --- pairs of descriptors --- */
+
+__attribute__((unused)) static void make_pipe(int fds[2])
+{
+    CHECK_EQ(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+}
+
+__attribute__((unused)) static void make_socketpair(int fds[2])
+{
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+}
+
+__attribute__((unused)) static void close_both(const int fds[2])
+{
+    for (int i = 0; i < 2; i++) {
+        bough_notify_closing(fds[i]);
+        close(fds[i]);
+    }
+}
+
+/* A TCP connection without anything of the library's: blocking sockets of the system. */
+__attribute__((unused)) static void make_tcp(int fds[2])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(bind(listener, (struct sockaddr *)&at, size), 0);
+    CHECK_EQ(listen(listener, 1), 0);
+    CHECK_EQ(getsockname(listener, (struct sockaddr *)&at, &size), 0);
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(connect(fds[0], (struct sockaddr *)&at, size), 0);
+    fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(fds[1] >= 0);
+    close(listener);
+}
+
+/* Fill it until it takes no more; how much it took. */
+__attribute__((unused)) static size_t fill(int fd)
+{
+    static const char block[4096];
+    size_t total = 0;
+    for (;;) {
+        ssize_t n = write(fd, block, sizeof(block));
+        if (n < 0)
+            break;
+        total += (size_t)n;
+    }
+    CHECK_EQ(errno, EAGAIN);
+    return total;
+}
+
+__attribute__((unused)) static size_t drain(int fd)
+{
+    char block[4096];
+    size_t total = 0;
+    for (;;) {
+        ssize_t n = read(fd, block, sizeof(block));
+        if (n <= 0)
+            return total;
+        total += (size_t)n;
+    }
+}
+
+__attribute__((unused)) static uint64_t polls(void)
+{
+    struct bough_run_stats stats;
+    bough_run_statistics(&stats);
+    return stats.polls;
+}
+
+/* --- streams --- */
+
+__attribute__((unused)) static int make_tcp_streams(struct bough_stream **ret_a,
+                                                    struct bough_stream **ret_b,
+                                                    __attribute__((unused)) void *arg)
+{
+    int fds[2];
+    make_tcp(fds);
+    CHECK_EQ(bough_fd_stream_open(fds[0], ret_a), 0);
+    CHECK_EQ(bough_fd_stream_open(fds[1], ret_b), 0);
+    return 0;
+}
+
+__attribute__((unused)) static int make_unix_streams(struct bough_stream **ret_a,
+                                                     struct bough_stream **ret_b,
+                                                     __attribute__((unused)) void *arg)
+{
+    int fds[2];
+    make_socketpair(fds);
+    CHECK_EQ(bough_fd_stream_open(fds[0], ret_a), 0);
+    CHECK_EQ(bough_fd_stream_open(fds[1], ret_b), 0);
+    return 0;
+}
+
+/* What 'a' sends 'b' receives. */
+__attribute__((unused)) static int make_pipe_streams(struct bough_stream **ret_a,
+                                                     struct bough_stream **ret_b,
+                                                     __attribute__((unused)) void *arg)
+{
+    int fds[2];
+    make_pipe(fds);
+    CHECK_EQ(bough_fd_stream_open(fds[1], ret_a), 0);
+    CHECK_EQ(bough_fd_stream_open(fds[0], ret_b), 0);
+    return 0;
+}
+
+/* Receive until 'size' bytes are there, or the end. How many came; < 0. */
+__attribute__((unused)) static int receive_exactly(struct bough_stream *s, char *buffer, int size)
+{
+    int have = 0;
+    while (have < size) {
+        int n = bough_stream_receive_some(s, buffer + have, (size_t)(size - have));
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        have += n;
+    }
+    return have;
+}
