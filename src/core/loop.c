@@ -103,9 +103,11 @@ static void sleep_until_something(struct run *run)
     struct bough_timer *first = heap_first(&run->timers);
     struct bough_driver *driver = run->driver;
     driver->holds = gate_holds(run->gate);
-    /* Who has let go of the gate may have called in just before. */
-    if (gate_is_waiting(run->gate))
+    /* Who has let go of the gate may have called in just before. Entries without end must not hold up the rest. */
+    if (gate_is_waiting(run->gate)) {
+        look(run, INT64_MIN);
         return;
+    }
     if (!first && !driver->watched && !driver->holds && run->on_deadlock != BOUGH_DEADLOCK_WAIT) {
         deadlock(run);
         return;
@@ -114,10 +116,8 @@ static void sleep_until_something(struct run *run)
         stack_pool_trim(&run->stacks);
         run->trimmed = run->now;
     }
-    if (!gate_sleep(run->gate)) {
-        look(run, INT64_MIN); /* an entry that enters itself for ever must not hold up the rest */
+    if (!gate_sleep(run->gate))
         return;
-    }
     look(run, first ? first->at : BOUGH_NEVER);
     gate_wake(run->gate);
 }
