@@ -3,6 +3,7 @@
 #include "../harness.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -169,6 +170,49 @@ TEST(a_thread_wakes_a_task)
 {
     CHECK_EQ(bough_run(ask_a_thread, NULL), 0);
     CHECK_EQ(bough_test_run(NULL, ask_a_thread, NULL), 0);
+}
+
+/* A thread that answers each round a little earlier or later. */
+struct partner {
+    struct guest guest;
+    int round, rounds;
+};
+
+static void *answer_rounds(void *arg)
+{
+    struct partner *p = arg;
+    for (int i = 1; i <= p->rounds; i++) {
+        while (__atomic_load_n(&p->round, __ATOMIC_ACQUIRE) != i)
+            sched_yield();
+        for (volatile int spin = 0; spin < i % 100 * 10; spin++)
+            ;
+        struct bough_gate *gate = p->guest.gate;
+        CHECK_EQ(bough_enter(gate, &p->guest.entry), 0);
+        bough_gate_release(gate);
+    }
+    return NULL;
+}
+
+static int ask_often(void *arg)
+{
+    pthread_t thread;
+    struct partner p = {.guest = {.entry.fn = wake_guest, .result = 3}, .rounds = test_scale(30000)};
+    CHECK_EQ(pthread_create(&thread, NULL, answer_rounds, &p), 0);
+    for (int i = 1; i <= p.rounds; i++) {
+        p.guest.gate = bough_gate_hold();
+        p.guest.wait = (struct bough_wait){.what = "its partner"};
+        __atomic_store_n(&p.round, i, __ATOMIC_RELEASE);
+        CHECK_EQ(bough_wait(&p.guest.wait), 3);
+    }
+    pthread_join(thread, NULL);
+    (void)arg;
+    return 0;
+}
+
+TEST(who_enters_and_lets_go_at_the_very_moment_when_the_loop_goes_idle_is_heard)
+{
+    CHECK_EQ(bough_run(ask_often, NULL), 0);
+    CHECK_EQ(bough_test_run(NULL, ask_often, NULL), 0);
 }
 
 enum { PRODUCERS = 8 };
