@@ -40,6 +40,15 @@ static BOUGH_ALWAYS_INLINE void bough_block_guard_check(struct bough_block_guard
 #define BOUGH_BLOCK_GUARD_(id)
 #endif
 
+/* --- for block macros of your own, in the cleanup of a block that was left by return or goto --- */
+
+/* How the body has ended, as far as can be known: -ECANCELED if the running task is unwinding from a cancel, else 0. */
+int bough_block_guess(void);
+
+/* A result that the block cannot report any more: if it is an error it goes to the enclosing nursery of the same
+ * task, or to the task's result. */
+void bough_block_defer(int rc);
+
 #define BOUGH_BLOCK_BODY_(id)                                                                      \
     BOUGH_BLOCK_GUARD_(id)                                                                         \
     for (bool BOUGH_PASTE(id, once) = true; BOUGH_PASTE(id, once); BOUGH_PASTE(id, once) = false)

@@ -47,6 +47,10 @@ BOUGH_MUST_CHECK int bough_send(struct bough_sender *tx, const void *item);
 /* The same without waiting: -EAGAIN instead. Not a checkpoint. */
 BOUGH_MUST_CHECK int bough_send_nowait(struct bough_sender *tx, const void *item);
 
+/* Wait until a send would not have to wait: there is room, or somebody waits to receive. Then an item can be made on
+ * demand. Another sender may be quicker. A checkpoint. 0, -EPIPE, -EBADF, -ECANCELED. */
+BOUGH_MUST_CHECK int bough_send_wait(struct bough_sender *tx);
+
 /* Receive the next item, waiting for one. A checkpoint. 1: an item is in *ret_item; 0: the end, no sender is left;
  * -EBADF: this handle is closed; -ECANCELED: nothing was taken. */
 BOUGH_MUST_CHECK int bough_receive(struct bough_receiver *rx, void *ret_item);

@@ -60,6 +60,12 @@ bool bough_catch(int *rc, int code);
  * -BOUGH_EGROUP. If neither is an error, 'rc'. */
 BOUGH_MUST_CHECK int bough_keep(int rc, int cleanup_rc);
 
+/* For what hands one failure to several tasks, such as an exit pool: record that 'code' failed elsewhere and is reported
+ * there, and return it; later take that record out again, like bough_catch(), wherever it has got to in *rc. True if it was
+ * there: the failure was passed on. */
+int bough_echo(int code);
+bool bough_catch_echo(int *rc, int code);
+
 /* The tree of the last failed call of this task; NULL if there is none, or no memory. It lives until
  * the task's next failure. */
 const struct bough_error *bough_error_last(void);

@@ -126,10 +126,19 @@ BOUGH_MUST_CHECK int bough_nursery_start(struct bough_nursery *n, bough_task_fn 
 BOUGH_MUST_CHECK int bough_nursery_start_at(struct bough_nursery *n, bough_task_fn *fn, void *arg,
                                             void **ret_value, const struct bough_site *site);
 
+/* The same, with 'size' bytes at 'args' copied onto the task's own stack. */
+BOUGH_MUST_CHECK int bough_nursery_start_with(struct bough_nursery *n, bough_task_fn *fn,
+                                              const void *args, size_t size, void **ret_value);
+#define bough_nursery_start_with(n, fn, args, size, ret_value)                                     \
+    bough_nursery_start_with_at(n, fn, args, size, ret_value, BOUGH_SITE(#fn))
+BOUGH_MUST_CHECK int bough_nursery_start_with_at(struct bough_nursery *n, bough_task_fn *fn,
+                                                 const void *args, size_t size, void **ret_value,
+                                                 const struct bough_site *site);
+
 /* "I am up": ends the bough_nursery_start() that started the running task, with 'value'. Does
  * nothing in a task that was started otherwise; twice is a bug and panics. If that start() is
- * being cancelled the child stays with it. */
-void bough_started(void *value);
+ * being cancelled the child stays with it, and this returns false; true in all other cases. */
+bool bough_started(void *value);
 
 /* The scope around body and children: to cancel them, give them a deadline or a shield. */
 struct bough_scope *bough_nursery_scope(struct bough_nursery *n);

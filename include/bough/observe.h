@@ -61,7 +61,7 @@ struct bough_run_stats {
 void bough_run_statistics(struct bough_run_stats *ret_stats);
 
 /* An observer of a run. Leave out (NULL) what you do not care for: it then costs nothing. The calls are made in
- * the loop or in the task concerned; they must not block, nor start or cancel anything. */
+ * the loop or in the task concerned; they must not block nor start anything. */
 struct bough_instrument {
     void (*before_run)(struct bough_instrument *self);
     void (*after_run)(struct bough_instrument *self);

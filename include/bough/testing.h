@@ -113,6 +113,13 @@ bool bough_fault_was_hit(enum bough_fault fault);
  * the failure of the last run. */
 BOUGH_MUST_CHECK int bough_test_faults(enum bough_fault fault, bough_task_fn *fn, void *arg);
 
+/* --- cancels --- */
+
+/* Test run after test run in which fn(arg) is cancelled at the 1st, 2nd, ... time that a task of it parks or goes on, until it
+ * ends untouched. Returns how many such points there were; or what fn failed with, other than by the cancel: then it is wrong
+ * about cleaning up, or lost a cancel. */
+BOUGH_MUST_CHECK int bough_test_cancels(bough_task_fn *fn, void *arg);
+
 /* --- orders --- */
 
 /* Test runs under the seeds 1 .. count. 0, or the failure of the first that fails; then its seed is printed: it

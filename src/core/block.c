@@ -8,6 +8,19 @@
 
 #include "core/error.h"
 
+/* --- for the blocks of others --- */
+
+int bough_block_guess(void)
+{
+    struct bough_task *task = current_task();
+    return task->scope->level != SCOPE_CLEAR && error_newest_is_cancel(task) ? -ECANCELED : 0;
+}
+
+void bough_block_defer(int rc)
+{
+    nursery_defer(current_task(), rc);
+}
+
 /* --- scopes --- */
 
 struct bough_scope_block *bough_scope_block_enter(struct bough_scope_block *b, struct bough_scope *s,

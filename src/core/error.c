@@ -10,6 +10,7 @@ struct bough_error {
     int code;
     bool is_group;
     bool stray;
+    bool echo; /* another task reports it */
     int line;
     struct bough_error *next;         /* a leaf: the next of its group */
     struct bough_error *first, *last; /* a group */
@@ -158,8 +159,28 @@ struct bough_error *error_join(struct bough_error *a, struct bough_error *b)
     return group_of(first, last);
 }
 
-/* Take the leaves with 'code' out, strays among them or not; true if there were any. */
-static bool error_strip(struct bough_error **e, int code, bool strays)
+/* What to take out of an error. */
+typedef bool leaf_test_fn(const struct bough_error *leaf, int code);
+
+static bool leaf_has_code(const struct bough_error *leaf, int code)
+{
+    return leaf->code == code;
+}
+
+static bool leaf_is_own_cancel(const struct bough_error *leaf, int code)
+{
+    (void)code;
+    return leaf_is_cancel(leaf);
+}
+
+static bool leaf_is_echo(const struct bough_error *leaf, int code)
+{
+    (void)code;
+    return leaf->echo;
+}
+
+/* Take out the leaves that match; true if there were any. */
+static bool error_strip(struct bough_error **e, leaf_test_fn *matches, int code)
 {
     struct bough_error *first = NULL, *last = NULL;
     bool found = false;
@@ -168,7 +189,7 @@ static bool error_strip(struct bough_error **e, int code, bool strays)
     for (struct bough_error *leaf = (*e)->is_group ? (*e)->first : *e, *next; leaf; leaf = next) {
         next = leaf->next;
         leaf->next = NULL;
-        if (leaf->code == code && (strays || !leaf->stray)) {
+        if (matches(leaf, code)) {
             found = true;
             leaf_free(leaf);
         } else {
@@ -182,7 +203,7 @@ static bool error_strip(struct bough_error **e, int code, bool strays)
 
 bool error_strip_cancels(struct bough_error **e)
 {
-    return error_strip(e, -ECANCELED, false);
+    return error_strip(e, leaf_is_own_cancel, 0);
 }
 
 /* --- the last few failures --- */
@@ -344,7 +365,28 @@ bool bough_catch(int *rc, int code)
         *rc = is ? 0 : *rc;
         return is;
     }
-    bool found = error_strip(&e, code, true);
+    bool found = error_strip(&e, leaf_has_code, code);
+    *rc = e ? error_give(e) : 0;
+    return found;
+}
+
+int bough_echo(int code)
+{
+    struct bough_error *e = leaf_new(code, NULL, "", bough__current);
+    if (e)
+        e->echo = true;
+    return error_give_as(e, code);
+}
+
+bool bough_catch_echo(int *rc, int code)
+{
+    struct bough_error *e = *rc < 0 ? error_take(*rc) : NULL;
+    if (!e) { /* no detail: the int is all there is */
+        bool is = *rc < 0 && *rc == code;
+        *rc = is ? 0 : *rc;
+        return is;
+    }
+    bool found = error_strip(&e, leaf_is_echo, 0);
     *rc = e ? error_give(e) : 0;
     return found;
 }

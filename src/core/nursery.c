@@ -370,16 +370,15 @@ static int start_in_own(struct start *start, const struct task_plan *plan)
     return bough_nursery_close(&start->own, rc);
 }
 
-int bough_nursery_start_at(struct bough_nursery *n, bough_task_fn *fn, void *arg, void **ret_value,
-                           const struct bough_site *site)
+static int start_and_wait(struct bough_nursery *n, const struct task_plan *plan, void **ret_value)
 {
     struct start start = {.target = n};
-    struct task_plan plan = {.fn = fn, .arg = arg, .site = site, .own_scope = true};
+    const struct bough_site *site = plan->site;
     int rc = nursery_accepts(n, current_task()->run);
     if (BOUGH_UNLIKELY(rc < 0))
         return rc;
     n->pending++;
-    rc = start_in_own(&start, &plan);
+    rc = start_in_own(&start, plan);
     n->pending--;
     nursery_step(n);
     if (rc < 0)
@@ -389,6 +388,26 @@ int bough_nursery_start_at(struct bough_nursery *n, bough_task_fn *fn, void *arg
     if (ret_value)
         *ret_value = start.value;
     return 0;
+}
+
+int bough_nursery_start_at(struct bough_nursery *n, bough_task_fn *fn, void *arg, void **ret_value,
+                           const struct bough_site *site)
+{
+    struct task_plan plan = {.fn = fn, .arg = arg, .site = site, .own_scope = true};
+    return start_and_wait(n, &plan, ret_value);
+}
+
+int bough_nursery_start_with_at(struct bough_nursery *n, bough_task_fn *fn, const void *args,
+                                size_t size, void **ret_value, const struct bough_site *site)
+{
+    struct task_plan plan = {.fn = fn, .site = site, .args = args, .size = size, .own_scope = true};
+    return start_and_wait(n, &plan, ret_value);
+}
+
+int(bough_nursery_start_with)(struct bough_nursery *n, bough_task_fn *fn, const void *args,
+                              size_t size, void **ret_value)
+{
+    return bough_nursery_start_with_at(n, fn, args, size, ret_value, BOUGH_SITE("task"));
 }
 
 int(bough_nursery_start)(struct bough_nursery *n, bough_task_fn *fn, void *arg, void **ret_value)
@@ -409,7 +428,7 @@ static void move_to_target(struct bough_task *task, struct start *start)
     leave_place(&start->own);
 }
 
-void bough_started(void *value)
+bool bough_started(void *value)
 {
     struct bough_task *task = current_task();
     struct start *start = task->start;
@@ -417,15 +436,17 @@ void bough_started(void *value)
         if (task->was_started)
             bough_panic("task %s (%s, started at %s:%d) calls bough_started() twice",
                         bough_task_name(task), task->site->what, task->site->file, task->site->line);
-        return;
+        return true;
     }
     task->start = NULL;
     task->was_started = true;
     start->value = value;
     start->done = true;
     /* A cancel of the caller may be on its way up through the child already: it stays. */
-    if ((start->own.scope.level | start->own.scope.shutting) == SCOPE_CLEAR)
-        move_to_target(task, start);
+    if (start->own.scope.level != SCOPE_CLEAR)
+        return false;
+    move_to_target(task, start);
+    return true;
 }
 
 /* --- asking --- */

@@ -63,12 +63,16 @@ struct bough_task {
     /* task */
     bough_task_fn *fn;
     void *arg;
-    void *stack; /* low end; NULL for the main task, which is on the thread's stack */
+    void *stack; /* low end of the one it stands on; NULL: the thread's, for the main task */
     const struct bough_site *site;
     char *name;  /* given by bough_task_set_name(), ours to free; NULL: site->what */
     int64_t since;
     struct bough_list exit_hooks; /* zero until one is added */
     bool last_caught;             /* scope: cancelled_caught of the scope that was left last */
+
+    /* frame */
+    struct bough_frame *frame; /* the one it stands on; NULL: its own stack */
+    struct bough_list frames;  /* all it has open; zero until there was one */
 
     struct binding *locals;  /* local */
     struct bough_error *deferred; /* error: what blocks that were left early could not report */

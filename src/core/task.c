@@ -7,6 +7,7 @@
 #include "base/panic.h"
 #include "base/sys.h"
 #include "core/error.h"
+#include "core/frame.h"
 #include "core/local.h"
 
 void (*bough__task_ended)(struct bough_task *task, int rc);
@@ -55,6 +56,8 @@ int task_finish(struct bough_task *task, int rc)
                                                                            : &task->run->root;
     if (BOUGH_UNLIKELY(task->scope != outermost))
         left_open(task);
+    if (BOUGH_UNLIKELY(task->frames.next != NULL))
+        frame_check_none(task);
     if (BOUGH_UNLIKELY(task->exit_hooks.next != NULL))
         run_exit_hooks(task);
     if (BOUGH_UNLIKELY(task->deferred != NULL || task->deferred_lost))
@@ -122,6 +125,8 @@ static void task_init(struct bough_task *task, struct run *run, struct bough_sco
     task->since = 0;
     task->exit_hooks.next = NULL;
     task->last_caught = false;
+    task->frame = NULL;
+    task->frames.next = NULL;
     task->deferred = NULL;
     task->deferred_lost = 0;
     task->errors.next = 0;

@@ -21,6 +21,7 @@ struct channel {
     size_t item_size, capacity;
     char *buffer; /* a ring of 'slots' items, 'count' of them from 'first' on */
     size_t slots, first, count;
+    struct bough_list demand; /* struct bough_transfer: bough_send_wait() */
     struct end {
         struct bough_list waiting; /* struct bough_transfer */
         struct bough_list closed;  /* handles, the oldest first */
@@ -122,18 +123,18 @@ static int handle_new(struct channel *ch, struct end *end, struct handle **ret_h
 }
 
 /* Wake those who wait through 'handle'. */
-static void wake_users(struct end *end, const struct handle *handle)
+static void wake_users(struct bough_list *waiting, const struct handle *handle)
 {
     struct bough_list all, *node;
     bough_list_init(&all);
-    bough_list_splice(&all, &end->waiting);
+    bough_list_splice(&all, waiting);
     /* One wake may take others off the list: those of the same select. */
     while ((node = bough_list_pop(&all))) {
         struct bough_transfer *transfer = bough_container_of(node, struct bough_transfer, wait.link);
         if (transfer->handle == handle)
             bough_wake(&transfer->wait, -EBADF);
         else
-            bough_list_push(&end->waiting, node);
+            bough_list_push(waiting, node);
     }
 }
 
@@ -142,7 +143,7 @@ static bool handle_close(struct handle *handle, struct end *end)
 {
     handle->closed = true;
     bough_list_push(&end->closed, &handle->link);
-    wake_users(end, handle);
+    wake_users(&end->waiting, handle);
     return --end->open == 0;
 }
 
@@ -158,6 +159,7 @@ static int channel_new(size_t item_size, size_t capacity, struct channel **ret_c
         return -ENOMEM;
     ch->item_size = item_size;
     ch->capacity = capacity;
+    bough_list_init(&ch->demand);
     end_init(&ch->senders);
     end_init(&ch->receivers);
     if (capacity && capacity != BOUGH_UNBOUNDED) {
@@ -233,7 +235,9 @@ void bough_sender_close(struct bough_sender *tx)
     if (!tx || tx->handle.closed)
         return;
     struct channel *ch = tx->handle.channel;
-    if (!handle_close(&tx->handle, &ch->senders))
+    bool last = handle_close(&tx->handle, &ch->senders);
+    wake_users(&ch->demand, &tx->handle);
+    if (!last)
         return;
     if (ch->receivers.open == 0)
         channel_free(ch);
@@ -254,6 +258,7 @@ void bough_receiver_close(struct bough_receiver *rx)
     }
     ch->count = 0; /* nobody will come for these */
     bough_wake_all(&ch->senders.waiting, -EPIPE);
+    bough_wake_all(&ch->demand, -EPIPE);
 }
 
 /* --- send and receive --- */
@@ -293,6 +298,13 @@ static void admit_sender(struct channel *ch)
     bough_wake(&sender->wait, 0);
 }
 
+/* A send need not wait now. */
+static inline void wake_demand(struct channel *ch)
+{
+    if (BOUGH_UNLIKELY(!bough_list_is_empty(&ch->demand)))
+        bough_wake_all(&ch->demand, 0);
+}
+
 /* Receive if it needs no wait: 1, 0, -EAGAIN, -EBADF. */
 static BOUGH_ALWAYS_INLINE int receive_now(const struct bough_receiver *rx, void *ret_item)
 {
@@ -303,6 +315,8 @@ static BOUGH_ALWAYS_INLINE int receive_now(const struct bough_receiver *rx, void
         buffer_take(ch, ret_item);
         if (!bough_list_is_empty(&ch->senders.waiting))
             admit_sender(ch);
+        else
+            wake_demand(ch);
         return 1;
     }
     if (!bough_list_is_empty(&ch->senders.waiting)) { /* a rendezvous */
@@ -339,6 +353,7 @@ void bough_receive_enqueue(struct bough_receiver *rx, struct bough_transfer *tra
 {
     transfer->handle = &rx->handle;
     bough_list_push(&rx->handle.channel->receivers.waiting, &transfer->wait.link);
+    wake_demand(rx->handle.channel);
 }
 
 int bough_send(struct bough_sender *tx, const void *item)
@@ -362,6 +377,35 @@ int bough_send_nowait(struct bough_sender *tx, const void *item)
 {
     int rc = send_now(tx, item);
     return BOUGH_LIKELY(rc >= 0) ? rc : transfer_failed(rc);
+}
+
+/* Would a send wait? Or its error. */
+static int send_would_wait(const struct bough_sender *tx)
+{
+    const struct channel *ch = tx->handle.channel;
+    if (tx->handle.closed)
+        return -EBADF;
+    if (ch->receivers.open == 0)
+        return -EPIPE;
+    return has_room(ch) || !bough_list_is_empty(&ch->receivers.waiting) ? 0 : -EAGAIN;
+}
+
+int bough_send_wait(struct bough_sender *tx)
+{
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    rc = send_would_wait(tx);
+    if (rc == -EAGAIN) {
+        struct bough_transfer transfer = {
+            .wait = {.abort = bough_wait_leave, .what = "somebody who receives from a channel"},
+            .handle = &tx->handle};
+        bough_list_push(&tx->handle.channel->demand, &transfer.wait.link);
+        rc = bough_wait(&transfer.wait);
+    } else {
+        bough_passed();
+    }
+    return rc >= 0 ? rc : transfer_failed(rc);
 }
 
 int bough_receive(struct bough_receiver *rx, void *ret_item)
