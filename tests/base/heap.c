@@ -160,7 +160,8 @@ static void fire(struct bough_timer *timer)
 
 TASK_TEST(timers_fire_in_order_and_not_before_their_time)
 {
-    struct bough_timer a = {.fire = fire}, b = {.fire = fire}, c = {.fire = fire}, d = {.fire = fire};
+    struct bough_timer a = {.fire = fire}, b = {.fire = fire}, c = {.fire = fire},
+                       d = {.fire = fire};
     bough_timer_arm(&a, 30);
     bough_timer_arm(&b, 10);
     bough_timer_arm(&c, 50);

@@ -103,7 +103,8 @@ static int stuck_in_a_shield(__attribute__((unused)) void *arg)
     return rc;
 }
 
-TEST_DIES(one_that_a_shield_keeps_from_ending_panics_and_does_not_hang, SIGABRT, "is it in a shield?")
+TEST_DIES(one_that_a_shield_keeps_from_ending_panics_and_does_not_hang, SIGABRT,
+          "is it in a shield?")
 {
     (void)bough_test_run(NULL, stuck_in_a_shield, NULL);
 }

@@ -158,7 +158,8 @@ static int ask_a_thread(__attribute__((unused)) void *arg)
 {
     for (int i = 0; i < test_scale(1000); i++) {
         pthread_t thread;
-        struct guest guest = {.entry.fn = wake_guest, .gate = bough_gate_hold(), .wait.what = "a thread"};
+        struct guest guest = {
+            .entry.fn = wake_guest, .gate = bough_gate_hold(), .wait.what = "a thread"};
         CHECK_EQ(pthread_create(&thread, NULL, answer, &guest), 0);
         CHECK_EQ(bough_wait(&guest.wait), 42);
         pthread_join(thread, NULL);
@@ -196,7 +197,8 @@ static void *answer_rounds(void *arg)
 static int ask_often(void *arg)
 {
     pthread_t thread;
-    struct partner p = {.guest = {.entry.fn = wake_guest, .result = 3}, .rounds = test_scale(30000)};
+    struct partner p = {.guest = {.entry.fn = wake_guest, .result = 3},
+                        .rounds = test_scale(30000)};
     CHECK_EQ(pthread_create(&thread, NULL, answer_rounds, &p), 0);
     for (int i = 1; i <= p.rounds; i++) {
         p.guest.gate = bough_gate_hold();

@@ -56,7 +56,8 @@ static void exited(struct bough_instrument *self, struct bough_task *task, int r
     say(self, task, "exited", rc);
 }
 
-static void cancelled(struct bough_instrument *self, __attribute__((unused)) struct bough_scope *scope)
+static void cancelled(struct bough_instrument *self,
+                      __attribute__((unused)) struct bough_scope *scope)
 {
     say(self, NULL, "cancelled", 0);
 }
@@ -73,10 +74,12 @@ static void after_io(struct bough_instrument *self, int count)
     say(self, NULL, "slept", 0);
 }
 
-static struct watcher of_tasks = {
-    .instrument = {.task_spawned = spawned, .task_parked = parked, .task_woken = woken,
-                   .task_resumed = resumed, .task_exited = exited},
-    .only = "child"};
+static struct watcher of_tasks = {.instrument = {.task_spawned = spawned,
+                                                 .task_parked = parked,
+                                                 .task_woken = woken,
+                                                 .task_resumed = resumed,
+                                                 .task_exited = exited},
+                                  .only = "child"};
 
 static int child(void *arg)
 {
@@ -115,8 +118,9 @@ static int cancel_child(void *arg)
 
 TEST(it_sees_a_cancel_and_the_wake_that_comes_of_it)
 {
-    struct watcher w = {.instrument = {.scope_cancelled = cancelled, .task_woken = woken, .task_exited = exited},
-                        .only = "child"};
+    struct watcher w = {
+        .instrument = {.scope_cancelled = cancelled, .task_woken = woken, .task_exited = exited},
+        .only = "child"};
     struct bough_instrument *const instruments[] = {&w.instrument, NULL};
     struct bough_run_options options = {.instruments = instruments};
     CHECK_EQ(bough_test_run(&options, cancel_child, NULL), 0);
@@ -133,8 +137,11 @@ static int two_sleeps(__attribute__((unused)) void *arg)
 
 TEST(it_sees_the_run_begin_and_end_and_the_loop_sleep)
 {
-    struct watcher w = {.instrument = {.before_run = before_run, .after_run = after_run, .task_spawned = spawned,
-                                       .task_exited = exited, .before_io_wait = before_io,
+    struct watcher w = {.instrument = {.before_run = before_run,
+                                       .after_run = after_run,
+                                       .task_spawned = spawned,
+                                       .task_exited = exited,
+                                       .before_io_wait = before_io,
                                        .after_io_wait = after_io}};
     struct bough_instrument *const instruments[] = {&w.instrument, NULL};
     struct bough_run_options options = {.instruments = instruments};
@@ -144,7 +151,8 @@ TEST(it_sees_the_run_begin_and_end_and_the_loop_sleep)
 
 TEST(several_instruments_see_the_same_and_missing_hooks_are_fine)
 {
-    struct watcher a = {.instrument = {.task_exited = exited}}, b = {.instrument = {.task_exited = exited}};
+    struct watcher a = {.instrument = {.task_exited = exited}},
+                   b = {.instrument = {.task_exited = exited}};
     struct bough_instrument nothing = {0};
     struct bough_instrument *const instruments[] = {&a.instrument, &nothing, &b.instrument, NULL};
     struct bough_run_options options = {.instruments = instruments};
@@ -165,7 +173,8 @@ TEST(one_that_is_given_twice_counts_once)
 TASK_TEST(one_can_be_added_and_taken_off_while_the_run_goes)
 {
     int rc = 0, code = 0;
-    struct watcher w = {.instrument = {.task_exited = exited}}, other = {.instrument = {.task_exited = exited}};
+    struct watcher w = {.instrument = {.task_exited = exited}},
+                   other = {.instrument = {.task_exited = exited}};
     bough_instrument_remove(&w.instrument); /* what is not there */
     bough_instrument_add(&w.instrument);
     bough_instrument_add(&w.instrument); /* twice is once */
@@ -183,7 +192,8 @@ TASK_TEST(one_can_be_added_and_taken_off_while_the_run_goes)
     return rc;
 }
 
-static void remove_oneself(struct bough_instrument *self, __attribute__((unused)) struct bough_task *task)
+static void remove_oneself(struct bough_instrument *self,
+                           __attribute__((unused)) struct bough_task *task)
 {
     say(self, NULL, "last", 0);
     bough_instrument_remove(self);
@@ -192,7 +202,8 @@ static void remove_oneself(struct bough_instrument *self, __attribute__((unused)
 TASK_TEST(one_may_take_itself_off)
 {
     int rc = 0, code = 0;
-    struct watcher w = {.instrument = {.task_spawned = remove_oneself}}, other = {.instrument = {.task_spawned = spawned}};
+    struct watcher w = {.instrument = {.task_spawned = remove_oneself}},
+                   other = {.instrument = {.task_spawned = spawned}};
     bough_instrument_add(&w.instrument);
     bough_instrument_add(&other.instrument);
     for (int i = 0; i < 2; i++)

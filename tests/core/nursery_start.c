@@ -1,12 +1,12 @@
-/* bough_nursery_start() and bough_started(): whose the child is, when, and what comes out of which call.
- * SPDX-License-Identifier: MIT */
+/* bough_nursery_start() and bough_started(): whose the child is, when, and what comes out of which
+ * call. SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
 struct child {
     int64_t before, after; /* it sleeps so long, says started, sleeps so long */
     int code;              /* and ends so */
     int steps;
-    int slept;             /* what the second sleep returned */
+    int slept; /* what the second sleep returned */
 };
 
 static int start_up(void *arg)
@@ -100,7 +100,7 @@ TASK_TEST(an_error_before_started_comes_out_of_start_as_itself_and_does_not_touc
         CHECK_EQ(bough_nursery_start(n, fail_before, &code, &value), -EIO);
         CHECK_STR(bough_error_message(bough_error_last()), "before started");
         CHECK(!bough_error_first(bough_error_last())); /* no group around it */
-        CHECK(value == &code); /* untouched */
+        CHECK(value == &code);                         /* untouched */
         CHECK(!bough_scope_cancel_called(bough_nursery_scope(n)));
         CHECK_EQ(bough_checkpoint(), 0);
     }

@@ -1,5 +1,5 @@
-/* Starting tasks in a nursery: until when, with what arguments, how many at once, and what they leave behind.
- * SPDX-License-Identifier: MIT */
+/* Starting tasks in a nursery: until when, with what arguments, how many at once, and what they
+ * leave behind. SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
 #include <malloc.h>
@@ -89,7 +89,8 @@ TASK_TEST(between_the_end_of_the_last_child_and_the_return_of_close_it_is_closed
     bough_with_nursery (outer, &rc) {
         bough_with_nursery (n, &rc) {
             late.n = n;
-            /* Both wake in one pass: first the last child of 'n', then the one that comes too late. */
+            /* Both wake in one pass: first the last child of 'n', then the one that comes too late.
+             */
             CHECK_EQ(bough_nursery_start_soon(n, sleep_for, &time), 0);
             CHECK_EQ(bough_checkpoint(), 0);
             CHECK_EQ(bough_nursery_start_soon(outer, start_later, &late), 0);
@@ -108,7 +109,8 @@ static int leave_it_open(void *arg)
     return 0;
 }
 
-TEST_PANICS(a_task_that_ends_with_a_nursery_open_panics, "ends inside a scope or nursery that it opened")
+TEST_PANICS(a_task_that_ends_with_a_nursery_open_panics,
+            "ends inside a scope or nursery that it opened")
 {
     int rc = 0;
     static struct bough_nursery open;
@@ -184,7 +186,8 @@ TASK_TEST(arguments_are_copied_when_the_task_is_started)
         CHECK_EQ(bough_nursery_start_soon_with(n, look_at_args, &args, sizeof(args)), 0);
         args = (struct args){0};
         CHECK_EQ(BOUGH_START(n, look_at_args, struct args, .number = 100, .text = "text",
-                             .aligned = 0.25L), 0);
+                             .aligned = 0.25L),
+                 0);
     }
     CHECK_EQ(seen_number, 111);
     return rc;
@@ -222,7 +225,8 @@ TASK_TEST(arguments_may_fill_a_quarter_of_the_stack_and_no_more)
     memset(big, 3, sizeof(big));
     bough_with_nursery (n, &rc) {
         CHECK_EQ(bough_nursery_start_soon_with(n, sum_bytes, big, before.stack_size / 4), 0);
-        CHECK_EQ(bough_nursery_start_soon_with(n, sum_bytes, big, before.stack_size / 4 + 1), -E2BIG);
+        CHECK_EQ(bough_nursery_start_soon_with(n, sum_bytes, big, before.stack_size / 4 + 1),
+                 -E2BIG);
         CHECK_EQ(bough_error_code(bough_error_last()), -E2BIG);
         CHECK_EQ(bough_nursery_start_soon_with(n, sum_bytes, big, SIZE_MAX), -E2BIG);
         CHECK_EQ(bough_nursery_count(n), 1);

@@ -67,7 +67,8 @@ static int run_again(void *arg)
     CHECK_HAS(bough_error_message(bough_error_last()), "under way");
     CHECK_EQ(bough_run_with(NULL, give, arg), -EBUSY);
     CHECK_EQ(bough_test_run(NULL, give, arg), -EBUSY);
-    CHECK_EQ(bough_run_on(bough_driver_current(), &(struct bough_run_options){0}, give, arg), -EBUSY);
+    CHECK_EQ(bough_run_on(bough_driver_current(), &(struct bough_run_options){0}, give, arg),
+             -EBUSY);
     CHECK(bough_is_running());
     return bough_sleep(BOUGH_SEC); /* the outer one works on */
 }

@@ -59,8 +59,9 @@ static void on_end(struct bough_task_exit *exit)
     hook->task = bough_task_current();
 }
 
-static struct hook hooks[3] = {
-    {.exit.fn = on_end, .letter = 'a'}, {.exit.fn = on_end, .letter = 'b'}, {.exit.fn = on_end, .letter = 'c'}};
+static struct hook hooks[3] = {{.exit.fn = on_end, .letter = 'a'},
+                               {.exit.fn = on_end, .letter = 'b'},
+                               {.exit.fn = on_end, .letter = 'c'}};
 
 static int end_with_hooks(void *arg)
 {

@@ -31,7 +31,8 @@ static void set_up_two(int *arg)
     CHECK_EQ(stack_get(&two.pool, &low), 0);
     annotate_born(&two.annotation, NULL, 0);
     two.main.annotation = &two.annotation;
-    fiber_make(&two.other, &stack_top_of(&two.pool, low)->annotation, stack_top(&two.pool, low), other_main, arg);
+    fiber_make(&two.other, &stack_top_of(&two.pool, low)->annotation, stack_top(&two.pool, low),
+               other_main, arg);
 }
 
 /* A function of its own, so that the switch stands where it does in the library. */
@@ -55,7 +56,8 @@ TEST(a_new_fiber_calls_its_entry_with_its_argument_and_values_go_both_ways)
 /* --- registers --- */
 
 #if defined(__x86_64__)
-/* Fill the callee-saved registers with value .. value + 4, call 'fn', add up what is wrong afterwards. */
+/* Fill the callee-saved registers with value .. value + 4, call 'fn', add up what is wrong
+ * afterwards. */
 __attribute__((noinline)) static uint64_t registers_survive(uint64_t value, int (*fn)(void))
 {
     uint64_t wrong;
@@ -89,9 +91,10 @@ __attribute__((noinline)) static uint64_t registers_survive(uint64_t value, int 
                      "orq %%r15, %[wrong]\n\t"
                      : [wrong] "=&a"(wrong)
                      : [value] "D"(value), [fn] "S"(fn)
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
-                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+                       "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15");
     return wrong;
 }
 #elif defined(__aarch64__)
@@ -140,11 +143,12 @@ __attribute__((noinline)) static uint64_t registers_survive(uint64_t value, int 
                      "add x9, x9, #1\n\t eor x10, x28, x9\n\t orr %[in], x11, x10\n\t"
                      : [in] "+r"(in), [to] "+r"(to)
                      :
-                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
-                       "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28",
-                       "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
-                       "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
-                       "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
+                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                       "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24",
+                       "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6",
+                       "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+                       "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
+                       "v29", "v30", "v31", "memory", "cc");
     return in;
 }
 #endif

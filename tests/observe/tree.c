@@ -125,7 +125,8 @@ TASK_TEST(children_are_indented_below_their_parent)
              *inner_at = strstr(text, "      inner-1"), *inner2_at = strstr(text, "      inner-2"),
              *outer_at = strstr(text, "    outer");
         CHECK(main_at && parent_at && inner_at && inner2_at && outer_at);
-        CHECK(main_at < parent_at && parent_at < inner_at && inner_at < inner2_at && inner2_at < outer_at);
+        CHECK(main_at < parent_at && parent_at < inner_at && inner_at < inner2_at &&
+              inner2_at < outer_at);
         break;
     }
     return rc;
@@ -292,7 +293,8 @@ static int print_tree_on_signal(__attribute__((unused)) void *arg)
     return bough_checkpoint();
 }
 
-/* Until the signals of bough/signal.h are there the function is only declared: a weak reference asks for it. */
+/* Until the signals of bough/signal.h are there the function is only declared: a weak reference
+ * asks for it. */
 extern __typeof__(bough_tree_on_signal) bough_tree_on_signal __attribute__((weak));
 
 TEST(sigusr1_prints_the_tree_if_asked)

@@ -120,7 +120,8 @@ TASK_TEST(checkpoints_of_other_tasks_do_not_count)
     int rc = 0;
     bough_with_nursery (n, &rc) {
         CHECK_EQ(bough_nursery_start_soon(n, pass_many, NULL), 0);
-        uint64_t cancel_points = bough_task_cancel_points(), schedule_points = bough_task_schedule_points();
+        uint64_t cancel_points = bough_task_cancel_points(),
+                 schedule_points = bough_task_schedule_points();
         CHECK_EQ(bough_checkpoint(), 0);
         CHECK_EQ(bough_task_cancel_points() - cancel_points, 1);
         CHECK_EQ(bough_task_schedule_points() - schedule_points, 1);
