@@ -71,11 +71,21 @@ BOUGH_MUST_CHECK int bough_wait(struct bough_wait *wait);
  * the call. Waking what was woken already does nothing. */
 void bough_wake(struct bough_wait *wait, int result);
 
+/* Wake it with a failure that has words (a constant): what bough_fail_text() is for whoever fails himself. */
+void bough_wake_failed(struct bough_wait *wait, int code, const char *text);
+
 /* Wake every wait on the list, in order. */
 void bough_wake_all(struct bough_list *waiters, int result);
 
 /* The usual abort: leave the queue, over. */
 bool bough_wait_leave(struct bough_wait *wait);
+
+/* Memory of the running task for its next wait, and for what the wait has beside it: BOUGH_WAIT_ROOM bytes, not
+ * cleared, until that bough_wait() returns. For a function that ends with `return bough_wait(wait)`: with nothing left
+ * on its stack the call becomes a jump, and the task comes back straight to the function's caller. A return that
+ * follows a switch is always mispredicted, which costs more than the switch. */
+#define BOUGH_WAIT_ROOM 96
+void *bough_wait_room(void);
 
 /* Is a task parked on it (and not woken yet)? */
 static inline bool bough_wait_is_parked(const struct bough_wait *wait)
@@ -108,8 +118,9 @@ BOUGH_MUST_CHECK int bough_shielded_checkpoint(void);
  *
  * bough_passed() counts; once in a budget of such calls it lets the other tasks
  * run, so that a loop whose calls never wait starves nobody. It looks at no
- * cancel: what has happened is reported. bough_pass() is both halves, for a call
- * that has no effect to report. */
+ * cancel: what has happened is reported. bough_pass() is both halves in one call, for
+ * when nothing has happened yet: a cancel that comes while the others run is
+ * seen. What begins with it looks at its state afterwards. */
 void bough_passed(void);
 BOUGH_MUST_CHECK int bough_pass(void);
 

@@ -221,9 +221,8 @@ void error_slots_clear(struct error_slots *slots)
 }
 
 /* Forget the oldest failure, to keep this one. */
-static void slots_push(struct error_slot failure)
+static void slots_push(struct error_slots *slots, struct error_slot failure)
 {
-    struct error_slots *slots = slots_here();
     struct error_slot *slot = &slots->slot[slots->next++ % ERROR_SLOTS];
     error_free(slot->tree);
     *slot = failure;
@@ -281,7 +280,7 @@ struct bough_error *error_take_result(int code, const struct bough_task *task)
 
 int error_give_as(struct bough_error *e, int code)
 {
-    slots_push((struct error_slot){.code = e ? e->code : code, .tree = e, .text = e ? NULL : ""});
+    slots_push(slots_here(), (struct error_slot){.code = e ? e->code : code, .tree = e, .text = e ? NULL : ""});
     return e ? e->code : code;
 }
 
@@ -324,7 +323,7 @@ static int fail_va(int code, const struct bough_site *site, const char *fmt, va_
     if (code >= 0)
         bough_panic("bough_fail: the code of an error is negative, not %d", code);
     vsnprintf(message, sizeof(message), fmt, args);
-    slots_push((struct error_slot){
+    slots_push(slots_here(), (struct error_slot){
         .code = code, .text = "", .tree = leaf_new(code, site, message, bough__current)});
     errno = saved_errno;
     return code;
@@ -350,8 +349,15 @@ int(bough_fail)(int code, const char *fmt, ...)
 
 int bough_fail_text(int code, const char *text)
 {
-    slots_push((struct error_slot){.code = code, .text = text});
+    slots_push(slots_here(), (struct error_slot){.code = code, .text = text});
     return code;
+}
+
+void bough_wake_failed(struct bough_wait *wait, int code, const char *text)
+{
+    if (wait->task)
+        slots_push(&wait->task->errors, (struct error_slot){.code = code, .text = text});
+    bough_wake(wait, code);
 }
 
 bool bough_catch(int *rc, int code)

@@ -78,6 +78,8 @@ struct bough_task {
     struct bough_error *deferred; /* error: what blocks that were left early could not report */
     int deferred_lost;            /* error: the code of one that there was no memory for */
     struct error_slots errors;
+
+    char wait_room[BOUGH_WAIT_ROOM] __attribute__((aligned(16))); /* wait */
 };
 
 /* scope: the strengths of a cancel, and the lives of a scope. */

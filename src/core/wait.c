@@ -56,8 +56,8 @@ static bool wait_is_cancelled(const struct bough_task *task, const struct bough_
     return (task->scope->level | (wait->for_shutdown & task->scope->shutting)) != SCOPE_CLEAR;
 }
 
-/* The rare half of wait_park(), apart so that the usual one needs no frame. */
-static int park_unsettled(struct bough_task *task, struct bough_wait *wait)
+/* The first wait in a scope, and the other rare halves of wait_park(), apart so that the usual one needs no frame. */
+static __attribute__((noinline)) int park_unsettled(struct bough_task *task, struct bough_wait *wait)
 {
     struct run *run = task->run;
     hook(run, task_parked, task, wait->what);
@@ -80,6 +80,11 @@ int wait_park(struct bough_task *task, struct bough_wait *wait)
                        wait_is_cancelled(task, wait)))
         return park_unsettled(task, wait);
     return sched_switch(run, task);
+}
+
+void *bough_wait_room(void)
+{
+    return current_task()->wait_room;
 }
 
 int bough_wait(struct bough_wait *wait)

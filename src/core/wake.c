@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/wake.h"
 
+/* Somebody observes. */
+static BOUGH_COLD void wake_observed(struct bough_task *task)
+{
+    hook(task->run, task_woken, task, task->wake_result);
+    sched_ready(task->run, task);
+}
+
+/* The rare things in here are jumps, so that the usual wake needs no frame. */
 void bough_wake(struct bough_wait *wait, int result)
 {
     if (wait->link.next)
         bough_list_unlink(&wait->link);
-    if (wait->woken) {
+    if (BOUGH_UNLIKELY(wait->woken != NULL)) {
         wait->woken(wait, result);
         return;
     }
@@ -15,7 +23,10 @@ void bough_wake(struct bough_wait *wait, int result)
     wait->task = NULL;
     task->wait = NULL;
     task->wake_result = result;
-    hook(task->run, task_woken, task, result);
+    if (BOUGH_UNLIKELY(task->run->instruments != NULL)) {
+        wake_observed(task);
+        return;
+    }
     sched_ready(task->run, task);
 }
 

@@ -122,6 +122,9 @@ static int handle_new(struct channel *ch, struct end *end, struct handle **ret_h
     return 0;
 }
 
+static const char handle_closed_text[] = "this handle of the channel is closed";
+static const char no_receiver_text[] = "the channel has no receiver left";
+
 /* Wake those who wait through 'handle'. */
 static void wake_users(struct bough_list *waiting, const struct handle *handle)
 {
@@ -132,10 +135,17 @@ static void wake_users(struct bough_list *waiting, const struct handle *handle)
     while ((node = bough_list_pop(&all))) {
         struct bough_transfer *transfer = bough_container_of(node, struct bough_transfer, wait.link);
         if (transfer->handle == handle)
-            bough_wake(&transfer->wait, -EBADF);
+            bough_wake_failed(&transfer->wait, -EBADF, handle_closed_text);
         else
             bough_list_push(waiting, node);
     }
+}
+
+/* Wake those who wait for a receiver: the last has gone. */
+static void wake_in_vain(struct bough_list *waiting)
+{
+    while (!bough_list_is_empty(waiting))
+        bough_wake_failed(bough_container_of(waiting->next, struct bough_wait, link), -EPIPE, no_receiver_text);
 }
 
 /* Returns true if that was the last of its end. */
@@ -202,7 +212,7 @@ int bough_channel_open(size_t item_size, size_t capacity, struct bough_sender **
 
 static BOUGH_COLD int handle_is_closed(void)
 {
-    return bough_fail_text(-EBADF, "this handle of the channel is closed");
+    return bough_fail_text(-EBADF, handle_closed_text);
 }
 
 static int handle_clone(struct handle *handle, struct end *end, struct handle **ret_handle)
@@ -257,8 +267,8 @@ void bough_receiver_close(struct bough_receiver *rx)
         return;
     }
     ch->count = 0; /* nobody will come for these */
-    bough_wake_all(&ch->senders.waiting, -EPIPE);
-    bough_wake_all(&ch->demand, -EPIPE);
+    wake_in_vain(&ch->senders.waiting);
+    wake_in_vain(&ch->demand);
 }
 
 /* --- send and receive --- */
@@ -333,7 +343,7 @@ static BOUGH_COLD int transfer_failed(int rc)
 {
     switch (rc) {
     case -EPIPE:
-        return bough_fail_text(rc, "the channel has no receiver left");
+        return bough_fail_text(rc, no_receiver_text);
     case -EBADF:
         return handle_is_closed();
     case -ENOMEM:
@@ -356,20 +366,31 @@ void bough_receive_enqueue(struct bough_receiver *rx, struct bough_transfer *tra
     wake_demand(rx->handle.channel);
 }
 
+_Static_assert(sizeof(struct bough_transfer) <= BOUGH_WAIT_ROOM, "");
+
+static struct bough_transfer *transfer_new(const char *what, void *item)
+{
+    struct bough_transfer *transfer = bough_wait_room();
+    transfer->wait = (struct bough_wait){.abort = bough_wait_leave, .what = what};
+    transfer->item = item;
+    return transfer;
+}
+
+static int send_waiting(struct bough_sender *tx, const void *item)
+{
+    struct bough_transfer *transfer = transfer_new("room in a channel", (void *)item);
+    bough_send_enqueue(tx, transfer);
+    return bough_wait(&transfer->wait);
+}
+
 int bough_send(struct bough_sender *tx, const void *item)
 {
-    int rc = bough_checkpoint_if_cancelled();
+    int rc = bough_pass();
     if (BOUGH_UNLIKELY(rc < 0))
         return rc;
     rc = send_now(tx, item);
-    if (rc == -EAGAIN) {
-        struct bough_transfer transfer = {
-            .wait = {.abort = bough_wait_leave, .what = "room in a channel"}, .item = (void *)item};
-        bough_send_enqueue(tx, &transfer);
-        rc = bough_wait(&transfer.wait);
-    } else {
-        bough_passed();
-    }
+    if (rc == -EAGAIN)
+        return send_waiting(tx, item);
     return BOUGH_LIKELY(rc >= 0) ? rc : transfer_failed(rc);
 }
 
@@ -392,36 +413,33 @@ static int send_would_wait(const struct bough_sender *tx)
 
 int bough_send_wait(struct bough_sender *tx)
 {
-    int rc = bough_checkpoint_if_cancelled();
+    int rc = bough_pass();
     if (rc < 0)
         return rc;
     rc = send_would_wait(tx);
-    if (rc == -EAGAIN) {
-        struct bough_transfer transfer = {
-            .wait = {.abort = bough_wait_leave, .what = "somebody who receives from a channel"},
-            .handle = &tx->handle};
-        bough_list_push(&tx->handle.channel->demand, &transfer.wait.link);
-        rc = bough_wait(&transfer.wait);
-    } else {
-        bough_passed();
-    }
-    return rc >= 0 ? rc : transfer_failed(rc);
+    if (rc != -EAGAIN)
+        return rc >= 0 ? rc : transfer_failed(rc);
+    struct bough_transfer *transfer = transfer_new("somebody who receives from a channel", NULL);
+    transfer->handle = &tx->handle;
+    bough_list_push(&tx->handle.channel->demand, &transfer->wait.link);
+    return bough_wait(&transfer->wait);
+}
+
+static int receive_waiting(struct bough_receiver *rx, void *ret_item)
+{
+    struct bough_transfer *transfer = transfer_new("an item from a channel", ret_item);
+    bough_receive_enqueue(rx, transfer);
+    return bough_wait(&transfer->wait);
 }
 
 int bough_receive(struct bough_receiver *rx, void *ret_item)
 {
-    int rc = bough_checkpoint_if_cancelled();
+    int rc = bough_pass();
     if (BOUGH_UNLIKELY(rc < 0))
         return rc;
     rc = receive_now(rx, ret_item);
-    if (rc == -EAGAIN) {
-        struct bough_transfer transfer = {
-            .wait = {.abort = bough_wait_leave, .what = "an item from a channel"}, .item = ret_item};
-        bough_receive_enqueue(rx, &transfer);
-        rc = bough_wait(&transfer.wait);
-    } else {
-        bough_passed();
-    }
+    if (rc == -EAGAIN)
+        return receive_waiting(rx, ret_item);
     return BOUGH_LIKELY(rc >= 0) ? rc : transfer_failed(rc);
 }
 

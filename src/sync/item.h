@@ -6,9 +6,12 @@
 
 #include "bough/attributes.h"
 
-/* An item of no size may be NULL, which memcpy() must not see. */
+/* Most items are a pointer or a number, which need no call. An item of no size may be NULL, which memcpy() must not
+ * see. */
 static BOUGH_ALWAYS_INLINE void item_copy(void *to, const void *from, size_t size)
 {
-    if (BOUGH_LIKELY(size))
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (BOUGH_LIKELY(size))
         memcpy(to, from, size);
 }
