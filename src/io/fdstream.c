@@ -169,9 +169,11 @@ static int fd_send_eof(struct bough_stream *s)
         return busy("sending into");
     if (!f->is_socket)
         return bough_fail_text(-ENOTSUP, "a pipe cannot end one direction alone: close it");
+    rc = sys_call(ENOBUFS, shutdown(f->fd, SHUT_WR));
+    if (rc < 0 && rc != -ENOTCONN)
+        return transport_failed(rc);
     f->ended = true;
-    rc = sys_call(ENOTCONN, shutdown(f->fd, SHUT_WR));
-    return rc < 0 && rc != -ENOTCONN ? transport_failed(rc) : 0;
+    return 0;
 }
 
 static int fd_close(struct bough_stream *s)
