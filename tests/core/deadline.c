@@ -124,6 +124,17 @@ TASK_TEST(the_question_cancels_a_scope_that_is_past_its_deadline)
     return bough_scope_exit(&s, bough_scope_exit(&t, 0));
 }
 
+TASK_TEST(the_question_knows_a_timeout_that_was_never_armed)
+{
+    struct bough_scope s = BOUGH_SCOPE(.timeout = BOUGH_SEC);
+    bough_scope_enter(&s);
+    bough_test_clock_advance(BOUGH_SEC);
+    CHECK(bough_scope_cancel_called(&s));
+    CHECK_EQ(bough_scope_exit(&s, bough_checkpoint()), 0);
+    CHECK(bough_scope_cancelled_caught(&s));
+    return 0;
+}
+
 TASK_TEST(the_question_does_not_cancel_a_scope_that_was_not_entered)
 {
     struct bough_scope s = BOUGH_SCOPE(.deadline = 0);

@@ -165,6 +165,18 @@ TASK_TEST(an_int_finds_its_tree_among_the_last_few)
     return 0;
 }
 
+TASK_TEST(an_int_finds_its_tree_behind_three_others)
+{
+    int rc = bough_fail(-EIO, IO_TEXT);
+    CHECK_EQ(bough_fail(-EPIPE, "2"), -EPIPE);
+    CHECK_EQ(bough_fail_text(-EAGAIN, "3"), -EAGAIN);
+    CHECK_EQ(bough_fail(-EBUSY, "4"), -EBUSY);
+    rc = bough_keep(rc, -ECANCELED);
+    CHECK_EQ(rc, -EIO);
+    CHECK_STR(bough_error_message(leaf(bough_error_last(), 0)), IO_TEXT);
+    return 0;
+}
+
 TASK_TEST(of_two_failures_with_one_code_the_newest_is_meant)
 {
     CHECK_EQ(bough_fail(-EIO, "old"), -EIO);

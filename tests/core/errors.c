@@ -167,6 +167,20 @@ TEST(printing_no_error_says_so)
     CHECK_PRINTS(NULL, "no detail");
 }
 
+TEST(outside_a_run_a_printed_leaf_names_no_task)
+{
+    (void)bough_fail(-EIO, "%s", "");
+    char *text = printed(bough_error_last());
+    CHECK_HAS(text, "EIO");
+    CHECK_HAS(text, bough_error_name(-EIO)); /* there is no message */
+    CHECK(!strstr(text, "in task"));
+    free(text);
+    CHECK(bough_error_first(bough_error_last()) == NULL);
+    CHECK(bough_error_first(NULL) == NULL);
+    int rc = -EIO;
+    CHECK(bough_catch(&rc, -EIO));
+}
+
 TEST(codes_have_names)
 {
     CHECK_HAS(bough_error_name(-ECONNRESET), "onnection reset");
