@@ -48,10 +48,8 @@ struct bough_nursery_options {
 };
 
 struct bough_nursery {
-    /* May be changed while it is open; raising it lets waiting starters go on. */
+    /* Private. */
     unsigned limit;
-
-    /* Private from here on. */
     unsigned char state;         /* open, closing (the body has ended), closed */
     bool cancelled;              /* some child or the body ended with -ECANCELED */
     unsigned running;            /* children that are not services, and places handed to starters */
@@ -81,7 +79,7 @@ void bough_nursery_open_at(struct bough_nursery *n, const struct bough_nursery_o
 BOUGH_MUST_CHECK int bough_nursery_close(struct bough_nursery *n, int rc);
 
 /* Start a task: fn(arg) runs when the running task next parks or yields, never at once. Blocks only
- * if the nursery has a limit, and is then a checkpoint. Returns 0, -ENOMEM, -EAGAIN (no stack to
+ * if the nursery has a limit, and is then a checkpoint, with room or without. Returns 0, -ENOMEM, -EAGAIN (no stack to
  * be had), -EBADF (the nursery is closed), -ECANCELED (while waiting for a place). */
 BOUGH_MUST_CHECK int bough_nursery_start_soon(struct bough_nursery *n, bough_task_fn *fn,
                                               void *arg);
@@ -142,6 +140,9 @@ bool bough_started(void *value);
 
 /* The scope around body and children: to cancel them, give them a deadline or a shield. */
 struct bough_scope *bough_nursery_scope(struct bough_nursery *n);
+
+/* Change its limit, 0: none. Raising it lets waiting starters go on; lowering it ends nobody. */
+void bough_nursery_set_limit(struct bough_nursery *n, unsigned limit);
 
 /* Tasks that have not ended, services included. */
 unsigned bough_nursery_count(const struct bough_nursery *n);

@@ -56,7 +56,9 @@ BOUGH_MUST_CHECK int bough_wait_all_tasks_blocked(void);
 
 /* Makes tasks go through numbered places in order: 0, 1, 2, ... */
 struct bough_sequencer {
+    /* Private. */
     unsigned turn;
+    bool inside; /* a task is in the place whose turn it is */
     bool broken;
     struct bough_list waiters;
 };

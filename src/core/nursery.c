@@ -132,7 +132,7 @@ static void cancel_services(struct bough_nursery *n)
     bough_list_foreach (node, &n->children) {
         struct bough_task *task = bough_container_of(node, struct bough_task, sibling);
         /* A service that has not begun yet finds its scope cancelled when it does. */
-        scope_cancel(task->base, BOUGH_CANCEL_SIBLING, NULL, 0, NULL);
+        scope_cancel(task->base, BOUGH_CANCEL_SHUTDOWN, NULL, 0, NULL);
     }
 }
 
@@ -454,6 +454,12 @@ bool bough_started(void *value)
 struct bough_scope *bough_nursery_scope(struct bough_nursery *n)
 {
     return &n->scope;
+}
+
+void bough_nursery_set_limit(struct bough_nursery *n, unsigned limit)
+{
+    n->limit = limit;
+    wake_starters(n);
 }
 
 unsigned bough_nursery_count(const struct bough_nursery *n)

@@ -177,7 +177,7 @@ int bough_sleep_until(int64_t deadline)
         .wait = {.abort = sleep_abort, .what = "sleep"},
         .timer = {.fire = sleep_over},
     };
-    if (deadline <= bough_now())
+    if (deadline <= timer_now(current_task()->run))
         return bough_checkpoint();
     bough_timer_arm(&sleep.timer, deadline);
     return bough_wait(&sleep.wait);

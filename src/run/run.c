@@ -15,8 +15,12 @@
 static int options_from_environment(struct bough_run_options *options)
 {
     const char *seed = getenv("BOUGH_SEED"), *io = getenv("BOUGH_IO");
-    if (!options->seed && seed)
-        options->seed = strtoull(seed, NULL, 0);
+    if (!options->seed && seed && *seed) {
+        char *end;
+        options->seed = strtoull(seed, &end, 0);
+        if (*end)
+            return bough_fail(-EINVAL, "BOUGH_SEED=%s: it is a number", seed);
+    }
     if (options->io != BOUGH_IO_AUTO || !io || !*io || strcmp(io, "auto") == 0)
         return 0;
     if (strcmp(io, "epoll") == 0)
@@ -26,6 +30,11 @@ static int options_from_environment(struct bough_run_options *options)
     else
         return bough_fail(-EINVAL, "BOUGH_IO=%s: it can be auto, epoll or io_uring", io);
     return 0;
+}
+
+__attribute__((constructor)) static void show_tree_in_panics(void)
+{
+    bough__panic_picture = bough_tree_print;
 }
 
 static int open_driver(enum bough_io io, struct bough_driver **ret_driver)
@@ -40,7 +49,6 @@ int bough_run_with(const struct bough_run_options *options, bough_task_fn *fn, v
 {
     struct bough_run_options wanted = options ? *options : (struct bough_run_options){0};
     struct bough_driver *driver = wanted.driver;
-    bough__panic_picture = bough_tree_print;
     int rc = options_from_environment(&wanted);
     if (rc < 0)
         return rc;

@@ -13,7 +13,7 @@ struct turn {
 void bough_sequencer_init(struct bough_sequencer *seq)
 {
     seq->turn = 0;
-    seq->broken = false;
+    seq->inside = seq->broken = false;
     bough_list_init(&seq->waiters);
 }
 
@@ -48,7 +48,7 @@ static int sequencer_is_broken(void)
 
 int bough_sequencer_enter(struct bough_sequencer *seq, unsigned place)
 {
-    if (place < seq->turn || find_turn(seq, place))
+    if (place < seq->turn || (place == seq->turn && seq->inside) || find_turn(seq, place))
         bough_panic("place %u of a sequencer is taken twice", place);
     int rc = bough_checkpoint();
     if (rc < 0) {
@@ -57,8 +57,10 @@ int bough_sequencer_enter(struct bough_sequencer *seq, unsigned place)
     }
     if (seq->broken)
         return sequencer_is_broken();
-    if (place == seq->turn)
+    if (place == seq->turn) {
+        seq->inside = true;
         return 0;
+    }
     struct turn turn = {
         .wait = {.abort = turn_abort, .what = "its turn in a sequencer"}, .seq = seq, .place = place};
     bough_list_push(&seq->waiters, &turn.wait.link);
@@ -69,6 +71,7 @@ int bough_sequencer_enter(struct bough_sequencer *seq, unsigned place)
 void bough_sequencer_leave(struct bough_sequencer *seq)
 {
     struct turn *next = find_turn(seq, ++seq->turn);
+    seq->inside = next != NULL;
     if (next)
         bough_wake(&next->wait, 0);
 }

@@ -117,19 +117,8 @@ static void *run_in_thread(void *arg)
     return NULL;
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define ON_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ON_TSAN 1
-#endif
-#endif
-
 TEST(several_threads_have_a_run_each)
 {
-#ifdef ON_TSAN
-    test_skip("every bough_run_with() writes bough__panic_picture, without a lock");
-#endif
     pthread_t threads[6];
     for (int i = 0; i < 6; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, run_in_thread, i % 2 ? threads : NULL), 0);

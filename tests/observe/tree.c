@@ -293,14 +293,8 @@ static int print_tree_on_signal(__attribute__((unused)) void *arg)
     return bough_checkpoint();
 }
 
-/* Until the signals of bough/signal.h are there the function is only declared: a weak reference
- * asks for it. */
-extern __typeof__(bough_tree_on_signal) bough_tree_on_signal __attribute__((weak));
-
 TEST(sigusr1_prints_the_tree_if_asked)
 {
-    if (!bough_tree_on_signal)
-        test_skip("bough_tree_on_signal() is declared and not there yet");
     char text[4096] = "";
     fflush(stderr);
     FILE *before = stderr;
