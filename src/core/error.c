@@ -216,16 +216,20 @@ static void slot_clear(struct error_slot *slot)
 
 void error_slots_clear(struct error_slots *slots)
 {
-    for (int i = 0; i < ERROR_SLOTS; i++)
+    for (int i = 0; i < ERROR_SLOTS && slots->next; i++)
         slot_clear(&slots->slot[i]);
 }
 
 /* Forget the oldest failure, to keep this one. */
 static void slots_push(struct error_slots *slots, struct error_slot failure)
 {
-    struct error_slot *slot = &slots->slot[slots->next++ % ERROR_SLOTS];
+    if (slots->next == 0)
+        memset(slots->slot, 0, sizeof(slots->slot));
+    struct error_slot *slot = &slots->slot[slots->next % ERROR_SLOTS];
     error_free(slot->tree);
     *slot = failure;
+    if (++slots->next == 0)
+        slots->next = ERROR_SLOTS;
 }
 
 /* The newest failure with 'code' (0: with any), or NULL. A cancel that is only a mark (see state.h) hides the
@@ -234,7 +238,7 @@ static struct error_slot *slots_find(int code)
 {
     struct bough_task *task = bough__current;
     struct error_slots *slots = slots_here();
-    for (unsigned i = 1; i <= ERROR_SLOTS; i++) {
+    for (unsigned i = 1; i <= ERROR_SLOTS && slots->next; i++) {
         unsigned at = slots->next - i;
         struct error_slot *slot = &slots->slot[at % ERROR_SLOTS];
         if (!slot->code || (code && slot->code != code))
@@ -311,7 +315,7 @@ bool error_newest_is_cancel(const struct bough_task *task)
     const struct error_slots *slots = &task->errors;
     const struct error_slot *newest = &slots->slot[(slots->next - 1) % ERROR_SLOTS];
     return task->cancel_mark == slots->next + 1 ||
-           (newest->code == -ECANCELED && !error_is_stray(newest->tree));
+           (slots->next && newest->code == -ECANCELED && !error_is_stray(newest->tree));
 }
 
 /* --- for the user --- */

@@ -66,8 +66,9 @@ int bough_frame_open(bough_frame_fn *fn, void *arg, const struct bough_site *sit
     struct bough_frame *f = (struct bough_frame *)top;
     *f = (struct bough_frame){.task = task, .stack = low, .site = site, .fn = fn, .arg = arg};
     fiber_make(&f->fiber, &stack_top_of(pool, low)->annotation, top, frame_main, f);
-    if (!task->frames.next)
+    if (!task->has_frames)
         bough_list_init(&task->frames);
+    task->has_frames = true;
     bough_list_push(&task->frames, &f->link);
     *ret_frame = f;
     return 0;

@@ -58,7 +58,11 @@ static BOUGH_ALWAYS_INLINE struct bough_task *sched_take(struct run *run)
 /* The same, whatever there is to do before. */
 static inline struct bough_task *sched_next(struct run *run)
 {
-    if (!run->batch)
+    if (run->batch)
+        ; /* the pass goes on */
+    else if (sched_is_alone(run))
+        sched_begin_pass(run);
+    else
         run->refill(run);
     struct bough_task *next = sched_take(run);
     hook(run, task_resumed, next);

@@ -255,7 +255,7 @@ static void scope_link_in(struct bough_scope *s, struct run *run)
     }
 }
 
-BOUGH_COLD void bough__scope_settle(struct bough_task *task)
+void bough__scope_settle(struct bough_task *task)
 {
     struct run *run = task->run;
     if (task->settled)

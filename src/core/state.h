@@ -1,7 +1,7 @@
 /* What a run and a task are: the data that the modules of the core share.
  *
  * Data only; each field says which module keeps it. The hot ones stand together: a switch touches
- * the first line or two of a task, and the first two of the run.
+ * the first line or two of the run.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -27,10 +27,12 @@ struct error_slot {
     struct bough_error *tree;
 };
 struct error_slots {
+    unsigned next; /* 0: there was none yet, and the slots are not cleared */
     struct error_slot slot[ERROR_SLOTS];
-    unsigned next;
 };
 
+/* In order of use, as each cache line counts when there are many: a switch touches the first or two, a start clears
+ * all up to the slots. */
 struct bough_task {
     /* sched */
     struct fiber fiber;
@@ -40,10 +42,14 @@ struct bough_task {
     int saved_errno;
     bool yielding;   /* it is ready because it yielded, so a cancel may still change the result */
 
-    /* wake */
-    unsigned cancel_mark;   /* errors.next + 1 when the newest failure is a cancel */
-    bool aborted;           /* the abort of this wait has been called */
-    struct bough_wait *wait; /* NULL: it runs, or is ready to */
+    bool aborted;            /* wake: the abort of this wait has been called */
+    bool was_started;        /* nursery: bough_started() has been called */
+    bool service;            /* nursery */
+    bool last_caught;        /* scope: cancelled_caught of the scope that was left last */
+    bool has_frames;         /* frame: 'frames' is initialised */
+    unsigned cancel_mark;    /* wake: errors.next + 1 when the newest failure is a cancel */
+    int deferred_lost;       /* error: the code of one that there was no memory for */
+    struct bough_wait *wait; /* wake; NULL: it runs, or is ready to */
 
     /* scope */
     struct bough_scope *scope;   /* innermost; never NULL */
@@ -55,30 +61,24 @@ struct bough_task {
     struct bough_list sibling;
     struct bough_nursery *parent;
     struct bough_nursery *nursery; /* the innermost that we have open */
-    struct bough_scope *base;      /* a scope of our own, between the parent's and ours; or NULL */
-    struct start *start;           /* the bough_nursery_start() that waits for us */
-    bool was_started;              /* bough_started() has been called */
-    bool service;
 
     /* task */
     bough_task_fn *fn;
     void *arg;
     void *stack; /* low end of the one it stands on; NULL: the thread's, for the main task */
     const struct bough_site *site;
-    char *name;  /* given by bough_task_set_name(), ours to free; NULL: site->what */
     int64_t since;
+    struct bough_frame *frame;    /* frame: the one it stands on; NULL: its own stack */
+    char *name;                   /* given by bough_task_set_name(), ours to free; NULL: site->what */
     struct bough_list exit_hooks; /* zero until one is added */
-    bool last_caught;             /* scope: cancelled_caught of the scope that was left last */
 
-    /* frame */
-    struct bough_frame *frame; /* the one it stands on; NULL: its own stack */
-    struct bough_list frames;  /* all it has open; zero until there was one */
-
-    struct binding *locals;  /* local */
+    struct bough_scope *base; /* nursery: a scope of our own, between the parent's and ours; or NULL */
+    struct start *start;      /* nursery: the bough_nursery_start() that waits for us */
+    struct binding *locals;   /* local */
     struct bough_error *deferred; /* error: what blocks that were left early could not report */
-    int deferred_lost;            /* error: the code of one that there was no memory for */
-    struct error_slots errors;
+    struct error_slots errors;    /* only 'next' is cleared by a start */
 
+    struct bough_list frames;                                     /* frame: all it has open */
     char wait_room[BOUGH_WAIT_ROOM] __attribute__((aligned(16))); /* wait */
 };
 

@@ -56,7 +56,7 @@ int task_finish(struct bough_task *task, int rc)
                                                                            : &task->run->root;
     if (BOUGH_UNLIKELY(task->scope != outermost))
         left_open(task);
-    if (BOUGH_UNLIKELY(task->frames.next != NULL))
+    if (BOUGH_UNLIKELY(task->has_frames))
         frame_check_none(task);
     if (BOUGH_UNLIKELY(task->exit_hooks.next != NULL))
         run_exit_hooks(task);
@@ -77,7 +77,8 @@ static void task_release(struct bough_task *task)
     task->scope = task->settled = &run->root;
     if (task->locals)
         local_release(task->locals);
-    free(task->name);
+    if (BOUGH_UNLIKELY(task->name != NULL))
+        free(task->name);
     if (task->errors.next)
         error_slots_clear(&task->errors);
     run->tasks--;
@@ -102,37 +103,14 @@ static void task_main(void *arg)
 static void task_init(struct bough_task *task, struct run *run, struct bough_scope *scope,
                       const struct task_plan *plan)
 {
+    /* A line at a time: of one memset() the compiler makes a "rep stos", which takes as long as all the rest. */
+    for (size_t at = 0; at < offsetof(struct bough_task, errors.slot); at += 64)
+        memset((char *)task + at, 0, 64);
     task->run = run;
-    task->wake_result = 0;
-    task->saved_errno = 0;
-    task->yielding = false;
-    task->cancel_mark = 0;
-    task->wait = NULL;
     task->scope = scope;
-    task->settled = NULL;
-    task->cancel_points = task->schedule_points = 0;
-    task->parent = NULL;
-    task->nursery = NULL;
-    task->base = NULL;
-    task->start = NULL;
-    task->was_started = false;
-    task->service = false;
     task->fn = plan->fn;
     task->arg = plan->arg;
-    task->stack = NULL;
     task->site = plan->site;
-    task->name = NULL;
-    task->since = 0;
-    task->exit_hooks.next = NULL;
-    task->last_caught = false;
-    task->frame = NULL;
-    task->frames.next = NULL;
-    task->deferred = NULL;
-    task->deferred_lost = 0;
-    task->errors.next = 0;
-    for (int i = 0; i < ERROR_SLOTS; i++)
-        task->errors.slot[i] = (struct error_slot){0};
-    task->locals = NULL;
     if (++run->tasks > run->tasks_peak)
         run->tasks_peak = run->tasks;
     run->started++;

@@ -74,7 +74,7 @@ static inline void stack_taken(const struct stack_pool *pool, void *low)
 /* Where the use of the stack begins, 64-byte aligned. */
 static inline char *stack_top(const struct stack_pool *pool, void *low)
 {
-    size_t colour = ((uintptr_t)low / pool->size) % 32;
+    size_t colour = ((uintptr_t)low >> __builtin_ctzl(pool->size)) % 32; /* a division takes longer than the rest */
     return (char *)stack_top_of(pool, low) - colour * 64;
 }
 
