@@ -28,6 +28,7 @@
 #include "bough/sync.h"
 #include "bough/task.h"
 #include "bough/testing.h"
+#include "bough/thread.h"
 #include "bough/time.h"
 #include "bough/timer.h"
 #include "bough/wait.h"

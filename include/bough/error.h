@@ -66,6 +66,15 @@ BOUGH_MUST_CHECK int bough_keep(int rc, int cleanup_rc);
 int bough_echo(int code);
 bool bough_catch_echo(int *rc, int code);
 
+/* To carry the failure 'rc' to another task or thread: take its record out of here (NULL: there is none), give it there to the
+ * running task. Attaching returns the code; 'e' may be NULL, and is no longer yours. One that is not attached has to be freed. */
+struct bough_error *bough_error_detach(int rc);
+int bough_error_attach(struct bough_error *e, int rc);
+void bough_error_free(struct bough_error *e); /* NULL is fine */
+
+/* Forget all failures that this task, or outside a run this thread, remembers. For threads that end. */
+void bough_error_clear(void);
+
 /* The tree of the last failed call of this task; NULL if there is none, or no memory. It lives until
  * the task's next failure. */
 const struct bough_error *bough_error_last(void);

@@ -380,6 +380,26 @@ bool bough_catch(int *rc, int code)
     return found;
 }
 
+struct bough_error *bough_error_detach(int rc)
+{
+    return error_take(rc);
+}
+
+int bough_error_attach(struct bough_error *e, int rc)
+{
+    return error_give_as(e, rc);
+}
+
+void bough_error_free(struct bough_error *e)
+{
+    error_free(e);
+}
+
+void bough_error_clear(void)
+{
+    error_slots_clear(slots_here());
+}
+
 int bough_echo(int code)
 {
     struct bough_error *e = leaf_new(code, NULL, "", bough__current);

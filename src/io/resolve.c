@@ -9,8 +9,8 @@
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/net.h"
+#include "bough/thread.h"
 #include "bough/wait.h"
-#include "thread/offload.h"
 
 struct query {
     int result; /* an EAI_ code */
@@ -20,12 +20,13 @@ struct query {
     char host[];
 };
 
-static void query_work(void *arg)
+static int query_work(void *arg)
 {
     struct query *q = arg;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     q->result = getaddrinfo(q->host, q->service, &hints, &q->found);
     q->system_error = errno;
+    return 0;
 }
 
 static void query_free(void *arg)
@@ -89,8 +90,9 @@ static int resolve_name(const char *host, unsigned port, struct bough_address *r
     *q = (struct query){0};
     memcpy(q->host, host, length + 1);
     snprintf(q->service, sizeof(q->service), "%u", port);
-    int rc = bough__offload(&(struct offload_job){
-        .work = query_work, .drop = query_free, .arg = q, .what = "the address of a host"});
+    struct bough_thread_options options = {
+        .abandon = true, .drop = query_free, .what = "the address of a host"};
+    int rc = bough_thread_run_with(&options, query_work, q);
     if (rc == -ECANCELED)
         return rc;
     if (rc == 0) {
