@@ -127,8 +127,12 @@ void stack_pool_trim(struct stack_pool *pool)
     /* The tools keep their notes on the stacks. */
     if (pool->watched)
         return;
-    size_t cold = pool->free_count > STACK_HOT ? pool->free_count - STACK_HOT : 0;
+    if (pool->trimmed > pool->unused)
+        pool->trimmed = pool->unused;
+    size_t spare = pool->free_count > STACK_HOT ? pool->free_count - STACK_HOT : 0;
+    size_t cold = spare < pool->unused ? spare : pool->unused;
     for (; pool->trimmed < cold; pool->trimmed++)
         (void)madvise((char *)pool->free[pool->trimmed] + STACK_GUARD, pool->size - STACK_GUARD,
                       MADV_DONTNEED);
+    pool->unused = pool->free_count;
 }

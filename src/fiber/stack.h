@@ -6,8 +6,8 @@
  * about 32,000 under the default vm.max_map_count.
  *
  * Stacks that come back are kept: giving them to the kernel and taking page faults for new ones costs
- * far more than all else that a task does. An idle loop calls stack_pool_trim(), which returns the
- * memory, not the addresses, of all but the hottest few.
+ * far more than all else that a task does. An idle loop calls stack_pool_trim() now and then, which returns the
+ * memory, not the addresses, of those that nobody has needed since the last time, but for a few.
  *
  * Colour: the tops of stacks that lie a power of two apart fall into the same cache sets. stack_top() is
  * shifted by a multiple of a cache line that depends on the address.
@@ -23,7 +23,8 @@ struct stack_pool {
     struct slab *slabs; /* the newest first; only that one has stacks that were never used */
     void **free;        /* low ends of free stacks, the hottest last; room for all there are */
     size_t free_count, total;
-    size_t trimmed;     /* free[0 .. trimmed) have no memory */
+    size_t unused;      /* free[0 .. unused) were not taken since the last trim */
+    size_t trimmed;     /* those of free[0 .. trimmed) that were not taken since have no memory */
     bool watched;       /* by a tool that has to be told about stacks */
 };
 
@@ -48,8 +49,8 @@ static inline int stack_get(struct stack_pool *pool, void **ret_low)
     if (BOUGH_UNLIKELY(pool->free_count == 0))
         return bough__stack_new(pool, ret_low);
     *ret_low = pool->free[--pool->free_count];
-    if (BOUGH_UNLIKELY(pool->trimmed > pool->free_count))
-        pool->trimmed = pool->free_count;
+    if (pool->unused > pool->free_count)
+        pool->unused = pool->free_count;
     return 0;
 }
 
@@ -78,5 +79,5 @@ static inline char *stack_top(const struct stack_pool *pool, void *low)
     return (char *)stack_top_of(pool, low) - colour * 64;
 }
 
-/* Return the memory of free stacks that have not been used for a while. */
+/* Return the memory of free stacks that have not been used since the last call. */
 void stack_pool_trim(struct stack_pool *pool);

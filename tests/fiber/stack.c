@@ -128,6 +128,8 @@ TEST(trimming_gives_back_the_memory_of_all_but_the_hottest)
     }
     for (int i = 0; i < MANY; i++)
         stack_put(&pool, low[i]);
+    stack_pool_trim(&pool); /* from now on they are not used */
+    CHECK_EQ(pool.trimmed, 0);
     stack_pool_trim(&pool);
     CHECK_EQ(pool.trimmed, 100);
     for (int i = 0; i < MANY; i++)
@@ -137,12 +139,37 @@ TEST(trimming_gives_back_the_memory_of_all_but_the_hottest)
         CHECK_EQ(stack_get(&pool, &low[i]), 0);
         memset((char *)low[i] + STACK_GUARD, 1, SIZE - STACK_GUARD);
     }
-    CHECK_EQ(pool.trimmed, 0);
     for (int i = 0; i < MANY; i++)
         stack_put(&pool, low[i]);
     stack_pool_trim(&pool);
+    CHECK_EQ(pool.trimmed, 0);
+    CHECK(resident(low[0]) >= 15);
     stack_pool_trim(&pool);
     CHECK(resident(low[0]) <= 1);
+    stack_pool_release(&pool);
+}
+
+TEST(trimming_spares_the_stacks_that_were_used_since_the_last_time)
+{
+    enum { MANY = STACK_HOT + 100, USED = STACK_HOT + 20 };
+    static void *low[MANY];
+    struct stack_pool pool;
+    stack_pool_init(&pool, SIZE);
+    if (pool.watched)
+        test_skip("the tools keep their notes on the stacks");
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(stack_get(&pool, &low[i]), 0);
+    for (int i = 0; i < MANY; i++)
+        stack_put(&pool, low[i]);
+    stack_pool_trim(&pool);
+    for (int i = 0; i < USED; i++)
+        CHECK_EQ(stack_get(&pool, &low[i]), 0);
+    for (int i = 0; i < USED; i++)
+        stack_put(&pool, low[i]);
+    stack_pool_trim(&pool);
+    CHECK_EQ(pool.trimmed, MANY - USED);
+    stack_pool_trim(&pool);
+    CHECK_EQ(pool.trimmed, MANY - STACK_HOT);
     stack_pool_release(&pool);
 }
 
