@@ -115,6 +115,17 @@ TASK_TEST(a_later_cancel_has_the_later_reason)
     return 0;
 }
 
+TASK_TEST(a_cancel_that_was_absorbed_is_no_failure)
+{
+    int rc = 0;
+    CHECK_EQ(bough_fail(-EIO, "before"), -EIO);
+    bough_move_on_after (BOUGH_SEC, &rc)
+        rc = bough_sleep_forever();
+    CHECK_EQ(rc, 0);
+    CHECK_STR(bough_error_message(bough_error_last()), "before");
+    return rc;
+}
+
 static int sleeps_forever(__attribute__((unused)) void *arg)
 {
     return bough_sleep_forever();
