@@ -20,6 +20,7 @@
 #include "bough/nursery.h"
 #include "bough/observe.h"
 #include "bough/panic.h"
+#include "bough/reader.h"
 #include "bough/run.h"
 #include "bough/scope.h"
 #include "bough/select.h"
