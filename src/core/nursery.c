@@ -10,8 +10,6 @@
 #include "base/panic.h"
 #include "core/error.h"
 
-enum { NURSERY_OPEN, NURSERY_CLOSING, NURSERY_ENDING, NURSERY_CLOSED };
-
 /* --- open --- */
 
 static void nursery_init(struct bough_nursery *n, struct bough_task *task, unsigned limit)
@@ -81,11 +79,6 @@ void nursery_cancel_early(struct bough_nursery *n)
     scope_cancel(&n->scope, BOUGH_CANCEL_SIBLING, n->scope.opened_at, 0, NULL);
 }
 
-bool nursery_is_open(const struct bough_nursery *n)
-{
-    return n->state == NURSERY_OPEN;
-}
-
 BOUGH_COLD static void nursery_fail(struct bough_nursery *n, struct bough_task *task, int rc)
 {
     struct bough_error *e = error_take(rc);
@@ -101,8 +94,8 @@ BOUGH_COLD static void nursery_fail(struct bough_nursery *n, struct bough_task *
     nursery_keep(n, task, rc, e);
 }
 
-/* What the block ends with; the scope still stands. */
-static int nursery_result(struct bough_nursery *n, int rc)
+/* What a block ends with in which not all went well; the scope still stands. */
+static BOUGH_COLD int nursery_failed(struct bough_nursery *n, int rc)
 {
     struct bough_error *e = n->errors;
     if (scope_absorbs(&n->scope)) {
@@ -201,7 +194,7 @@ static void wait_for_children(struct bough_nursery *n, struct bough_task *task)
         return;
     }
     n->closing = &wait;
-    (void)wait_park(task, &wait);
+    (void)wait_join(task, &wait);
     n->closing = NULL;
 }
 
@@ -212,7 +205,8 @@ int bough_nursery_close(struct bough_nursery *n, int rc)
     if (BOUGH_UNLIKELY(rc < 0))
         nursery_fail(n, task, rc);
     wait_for_children(n, task);
-    rc = nursery_result(n, rc);
+    if (BOUGH_UNLIKELY(n->errors || n->cancelled || n->lost || n->scope.level != SCOPE_CLEAR))
+        rc = nursery_failed(n, rc);
     task->nursery = n->outer;
     scope_leave(task, &n->scope);
     return rc;

@@ -12,7 +12,8 @@
  * Laziness: entering a scope only hangs it before the task's other scopes. It gets into its parent's
  * list, its deadline into the heap, and the task into its members when the task really leaves the CPU
  * (scope_settle). So only the running task can have scopes outside the tree, and whoever walks the
- * tree settles the running task first.
+ * tree settles the running task first. A task that joins a nursery has its scopes in the tree, but may
+ * be no member of the innermost (scope_link): no cancel can end its wait.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/scope.h"
@@ -50,9 +51,9 @@ static unsigned char stronger(unsigned char a, unsigned char b)
     return a > b ? a : b;
 }
 
-bool scope_absorbs(const struct bough_scope *s)
+bool bough__scope_absorbs(const struct bough_scope *s)
 {
-    return s->level != SCOPE_CLEAR && visible_level(s) == SCOPE_CLEAR;
+    return visible_level(s) == SCOPE_CLEAR;
 }
 
 /* Whose cancel is felt in 's': the first one that is visible, its own or one from outside. */
@@ -232,8 +233,6 @@ static void scope_expire(struct bough_timer *timer)
  * of the coarse clock later, and not after now. */
 static void scope_fix_deadline(struct bough_scope *s, struct run *run)
 {
-    if (s->timeout == BOUGH_NEVER)
-        return;
     int64_t entered = s->entered_after + run->driver->coarse_step;
     int64_t now = timer_now(run);
     int64_t at = bough_after(entered < now ? entered : now, s->timeout);
@@ -248,25 +247,32 @@ static void scope_link_in(struct bough_scope *s, struct run *run)
     scope_prepare(s->parent);
     bough_list_push(&s->parent->children, &s->child);
     s->linked = true;
-    scope_fix_deadline(s, run);
+    if (s->timeout != BOUGH_NEVER)
+        scope_fix_deadline(s, run);
     if (s->deadline != BOUGH_NEVER && s->own != SCOPE_HARD) {
         s->timer.fire = scope_expire;
         bough_timer_arm(&s->timer, s->deadline);
     }
 }
 
-void bough__scope_settle(struct bough_task *task)
+void bough__scope_link(struct bough_task *task)
 {
     struct run *run = task->run;
-    if (task->settled)
-        bough_list_unlink(&task->member);
     for (struct bough_scope *s = task->scope; !s->linked; s = s->parent)
         scope_link_in(s, run);
+    /* A deadline that passed before it was armed counts now, not at the next look at the clock. */
+    if (run->timers.root)
+        timer_fire_due(run);
+}
+
+void bough__scope_settle(struct bough_task *task)
+{
+    if (task->settled)
+        bough_list_unlink(&task->member);
     scope_prepare(task->scope);
     bough_list_push(&task->scope->members, &task->member);
     task->settled = task->scope;
-    /* A deadline that passed before it was armed counts now, not at the next look at the clock. */
-    timer_fire_due(run);
+    scope_link(task);
 }
 
 void scope_init_root(struct bough_scope *s, struct bough_task *task, const struct bough_site *site)
@@ -303,7 +309,8 @@ void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bo
 /* Out of every list that it may be on. */
 static void scope_unlink(struct bough_task *task, struct bough_scope *s)
 {
-    bough_timer_disarm(&s->timer);
+    if (heap_contains(&s->timer))
+        bough_timer_disarm(&s->timer);
     bough_list_unlink(&s->child);
     s->linked = false;
     if (task->settled == s) {
@@ -348,7 +355,7 @@ static const char *site_text(const struct bough_site *site, char *text, size_t s
     return text;
 }
 
-static BOUGH_COLD void scope_misnested(struct bough_task *task, struct bough_scope *s)
+BOUGH_COLD void bough__scope_misnested(struct bough_task *task, struct bough_scope *s)
 {
     char ours[128], theirs[128];
     site_text(s->opened_at, ours, sizeof(ours));
@@ -364,13 +371,6 @@ static BOUGH_COLD void scope_misnested(struct bough_task *task, struct bough_sco
     bough_panic("scopes are closed out of order in task %s: closing the one opened by %s, while "
                 "inside the one opened by %s",
                 bough_task_name(task), ours, theirs);
-}
-
-void scope_check_innermost(struct bough_task *task, struct bough_scope *s)
-{
-    /* The innermost scope of a child may be its nursery's, which is its parent's to close. */
-    if (BOUGH_UNLIKELY(task->scope != s || s->task != task))
-        scope_misnested(task, s);
 }
 
 /* --- enter and exit --- */
@@ -503,7 +503,8 @@ bool bough_scope_cancel_called(struct bough_scope *s)
     if (s->own == SCOPE_CLEAR && s->state == SCOPE_ENTERED &&
         (s->deadline != BOUGH_NEVER || s->timeout != BOUGH_NEVER)) {
         struct run *run = s->task->run;
-        scope_fix_deadline(s, run);
+        if (s->timeout != BOUGH_NEVER)
+            scope_fix_deadline(s, run);
         if (s->deadline <= timer_now(run))
             scope_cancel(s, BOUGH_CANCEL_DEADLINE, NULL, 0, NULL);
     }

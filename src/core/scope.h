@@ -4,11 +4,19 @@
 
 #include "core/wake.h"
 
-/* The rare half of scope_settle(). */
+/* The rare halves of scope_link() and scope_settle(). */
+void bough__scope_link(struct bough_task *task);
 void bough__scope_settle(struct bough_task *task);
 
-/* Before 'task' leaves the CPU: put its new scopes into the tree, arm their timers, and put the task
- * among the members of its innermost scope, so that a cancel finds all of them. */
+/* Put the new scopes of 'task' into the tree and arm their timers, of which those that are due fire. */
+static BOUGH_ALWAYS_INLINE void scope_link(struct bough_task *task)
+{
+    if (!task->scope->linked)
+        bough__scope_link(task);
+}
+
+/* Before 'task' leaves the CPU: link its scopes, and put the task among the members of the innermost, so that a
+ * cancel finds all of them. */
 static BOUGH_ALWAYS_INLINE void scope_settle(struct bough_task *task)
 {
     if (BOUGH_UNLIKELY(task->settled != task->scope))
@@ -38,11 +46,21 @@ void scope_init_root(struct bough_scope *s, struct bough_task *task, const struc
 void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bough_site *site);
 void scope_leave(struct bough_task *task, struct bough_scope *s);
 
-/* Panic if 's' is not the innermost scope of 'task'. */
-void scope_check_innermost(struct bough_task *task, struct bough_scope *s);
+/* Panic if 's' is not the innermost scope of 'task'. The innermost scope of a child may be its nursery's, which is
+ * its parent's to close. */
+void bough__scope_misnested(struct bough_task *task, struct bough_scope *s) BOUGH_NORETURN;
+static inline void scope_check_innermost(struct bough_task *task, struct bough_scope *s)
+{
+    if (BOUGH_UNLIKELY(task->scope != s || s->task != task))
+        bough__scope_misnested(task, s);
+}
 
 /* Is a cancel that arrives at the exit of 's' for it to absorb? */
-bool scope_absorbs(const struct bough_scope *s);
+bool bough__scope_absorbs(const struct bough_scope *s);
+static inline bool scope_absorbs(const struct bough_scope *s)
+{
+    return BOUGH_UNLIKELY(s->level != SCOPE_CLEAR) && bough__scope_absorbs(s);
+}
 
 /* Cancel 's' for 'kind'. 'code' is the failure of a sibling; 'text' (copied) may be NULL. */
 void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const struct bough_site *site,

@@ -56,7 +56,7 @@ static bool wait_is_cancelled(const struct bough_task *task, const struct bough_
     return (task->scope->level | (wait->for_shutdown & task->scope->shutting)) != SCOPE_CLEAR;
 }
 
-/* The first wait in a scope, and the other rare halves of wait_park(), apart so that the usual one needs no frame. */
+/* The first wait in a scope, and the other rare halves of bough_wait(), apart so that the usual one needs no frame. */
 static __attribute__((noinline)) int park_unsettled(struct bough_task *task, struct bough_wait *wait)
 {
     struct run *run = task->run;
@@ -68,14 +68,30 @@ static __attribute__((noinline)) int park_unsettled(struct bough_task *task, str
     return sched_switch(run, task);
 }
 
-int wait_park(struct bough_task *task, struct bough_wait *wait)
+static BOUGH_ALWAYS_INLINE void wait_begin(struct run *run, struct bough_task *task, struct bough_wait *wait)
 {
-    struct run *run = task->run;
     task->schedule_points++;
     task->aborted = false;
     task->since = run->now;
     task->wait = wait;
     wait->task = task;
+}
+
+int wait_join(struct bough_task *task, struct bough_wait *wait)
+{
+    struct run *run = task->run;
+    wait_begin(run, task, wait);
+    hook(run, task_parked, task, wait->what);
+    scope_link(task);
+    return sched_switch(run, task);
+}
+
+int bough_wait(struct bough_wait *wait)
+{
+    struct bough_task *task = current_task();
+    struct run *run = task->run;
+    wait_begin(run, task, wait);
+    task->cancel_points++;
     if (BOUGH_UNLIKELY(run->instruments || task->settled != task->scope ||
                        wait_is_cancelled(task, wait)))
         return park_unsettled(task, wait);
@@ -85,13 +101,6 @@ int wait_park(struct bough_task *task, struct bough_wait *wait)
 void *bough_wait_room(void)
 {
     return current_task()->wait_room;
-}
-
-int bough_wait(struct bough_wait *wait)
-{
-    struct bough_task *task = current_task();
-    task->cancel_points++;
-    return wait_park(task, wait);
 }
 
 /* The rare half of bough_checkpoint(), apart so that the usual one needs no frame. */
