@@ -68,6 +68,17 @@ void bough_stream_free(struct bough_stream *s);
  * SIGPIPE is ignored from now on if it would have killed the process. 0, -EBADF, -ENOMEM. */
 BOUGH_MUST_CHECK int bough_fd_stream_open(int fd, struct bough_stream **ret_stream);
 
+/* A pipe of the system: what is sent into one is received from the other. Freeing *ret_write is the end. 0, -EMFILE, -ENFILE,
+ * -ENOMEM; nothing is left open then. */
+BOUGH_MUST_CHECK int bough_pipe_open(struct bough_stream **ret_read, struct bough_stream **ret_write);
+
+/* Two streams as one: it sends into 'send_half' and receives from 'receive_half', such as the two pipes of a process. They are
+ * the new stream's: closed and freed with it, and also when this fails. If send_half cannot send_eof alone, it is closed
+ * instead. Closing closes both, even if one fails. The halves may be one and the same kind, but not the same stream. 0, -ENOMEM. */
+BOUGH_MUST_CHECK int bough_stapled_stream_open(struct bough_stream *send_half,
+                                               struct bough_stream *receive_half,
+                                               struct bough_stream **ret_stream);
+
 /* The descriptor of a stream made by bough_fd_stream_open() or bough/net.h, for getsockopt() and the like; -1 if it is closed
  * or has none. It stays the stream's. */
 int bough_stream_fd(const struct bough_stream *s);
