@@ -24,6 +24,7 @@
 #include "bough/run.h"
 #include "bough/scope.h"
 #include "bough/select.h"
+#include "bough/signal.h"
 #include "bough/socket.h"
 #include "bough/stream.h"
 #include "bough/sync.h"
