@@ -400,8 +400,8 @@ static int run_once(__attribute__((unused)) void *arg)
 TEST(a_forked_process_has_threads_of_its_own)
 {
     int status;
-    if (test_is_sanitized())
-        test_skip("a fork with threads is more than the sanitizers can follow");
+    if (test_is_sanitized() || test_is_emulated())
+        test_skip("a fork with threads is more than the sanitizers and the emulator can follow");
     CHECK_EQ(bough_run(run_once, NULL), 0);
     pid_t pid = fork(); /* a thread is idle, and is not there any more */
     if (pid == 0)
