@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bough/attributes.h"
+#include "bough/background.h"
 #include "bough/broadcast.h"
 #include "bough/channel.h"
 #include "bough/driver.h"
@@ -20,11 +21,13 @@
 #include "bough/nursery.h"
 #include "bough/observe.h"
 #include "bough/panic.h"
+#include "bough/periodic.h"
 #include "bough/reader.h"
 #include "bough/run.h"
 #include "bough/scope.h"
 #include "bough/select.h"
 #include "bough/signal.h"
+#include "bough/shared.h"
 #include "bough/socket.h"
 #include "bough/stream.h"
 #include "bough/sync.h"
@@ -33,5 +36,6 @@
 #include "bough/thread.h"
 #include "bough/time.h"
 #include "bough/timer.h"
+#include "bough/value.h"
 #include "bough/wait.h"
 #include "bough/watch.h"
