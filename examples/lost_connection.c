@@ -1,13 +1,14 @@
 /* Force a body to end when its connection dies.
  *
- * A session is a nursery with a watcher, who listens to the server's heartbeat, and a body, which is busy with something
- * else and would never notice. When the heart stops the watcher fails with "connection lost"; so the body is
- * cancelled where it waits, its cleanup runs, and the caller gets "connection lost", not "cancelled": one error that
- * it can catch, to reconnect.
+ * The connection is a manager: it connects, starts a watcher in a nursery, yields the stream, and
+ * disconnects. The watcher listens to the server's heartbeat; the body is busy with something else
+ * and would never notice. When the heart stops the watcher fails with "connection lost"; so the
+ * body, which is inside the manager's nursery, is cancelled where it waits, cleanup runs, and the
+ * caller gets "connection lost", not "cancelled": one error that it can catch, to reconnect.
  *
- * Three servers, each a real process: one is killed (kill -9) in mid-stream, one falls silent (no FIN, no RST: it is
- * stopped), and one works.
- * SPDX-License-Identifier: MIT */
+ * Three servers, each a real process: one is killed (kill -9) in mid-stream, one falls silent (no
+ * FIN, no RST: it is stopped), and one works. websocket.c is the same with a real protocol, pings
+ * and backoff. SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,6 +55,32 @@ static int watch(void *arg)
     }
 }
 
+/* The manager. */
+static int connection(struct bough_manager *self, void *arg)
+{
+    struct peer *peer = arg;
+    struct bough_stream *s;
+    int rc = bough_tcp_connect("127.0.0.1", peer->port, &s);
+    if (rc < 0)
+        return rc;
+    printf("connected to process %d\n", (int)peer->pid);
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, watch, s);
+        if (rc == 0)
+            rc = bough_yield(self, s);
+        bough_scope_cancel(bough_nursery_scope(n), "the body is done");
+    }
+    /* However it ended: this is cleanup, and may take its time. */
+    int cleanup = 0;
+    bough_shielded (BOUGH_SEC, &cleanup)
+        cleanup = bough_stream_close(s);
+    printf("  disconnected\n");
+    bough_stream_free(s);
+    return bough_keep(rc, cleanup);
+}
+
+/* --- the play --- */
+
 /* What the program is really about: it knows nothing of the connection's health. */
 static int body(int steps)
 {
@@ -67,7 +94,7 @@ static int body(int steps)
     return rc;
 }
 
-/* A stage of the play: what happens to the server while the body works. */
+/* What happens to the server while the body works. */
 struct accident {
     struct peer *peer;
     void (*strike)(struct peer *peer);
@@ -96,26 +123,16 @@ static int accident(void *arg)
 
 static int session(struct peer *peer, void (*strike)(struct peer *peer))
 {
-    struct bough_stream *s;
-    int rc = bough_tcp_connect("127.0.0.1", peer->port, &s);
-    if (rc < 0)
-        return rc;
-    printf("connected to process %d\n", (int)peer->pid);
+    int rc = 0;
     bough_with_nursery (n, &rc) {
-        rc = bough_nursery_start_soon(n, watch, s);
-        if (rc == 0 && strike)
+        if (strike)
             rc = BOUGH_START(n, accident, struct accident, .peer = peer, .strike = strike);
-        if (rc == 0)
-            rc = body(strike ? 1000 : 3);
-        bough_scope_cancel(bough_nursery_scope(n), "the body is done");
+        if (rc == 0) {
+            bough_with (struct bough_stream *, s, connection, peer, &rc)
+                rc = body(strike ? 1000 : 3);
+        }
     }
-    /* Whatever happened: this is cleanup, and may take its time. */
-    int cleanup = 0;
-    bough_shielded (BOUGH_SEC, &cleanup)
-        cleanup = bough_stream_close(s);
-    printf("  disconnected\n");
-    bough_stream_free(s);
-    return bough_keep(rc, cleanup);
+    return rc;
 }
 
 static int program(void *arg)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,33 +20,42 @@ static int on_error(int rc, void *arg)
     return 0; /* a client that goes is not our concern */
 }
 
+struct service {
+    bough_serve_fn *fn;
+    unsigned port;
+};
+
 static int peer_task(void *arg)
 {
-    bough_serve_fn **fn = arg;
+    struct service *service = arg;
     struct bough_listener *listener;
-    int rc = bough_tcp_listen("127.0.0.1", 0, &listener);
+    int rc = bough_tcp_listen("127.0.0.1", service->port, &listener);
     if (rc < 0)
         return rc;
     printf("%u\n", bough_listener_port(listener));
     fflush(stdout);
-    rc = bough_serve_with(listener, &(struct bough_serve_options){.on_error = on_error}, *fn, NULL);
+    rc = bough_serve_with(listener, &(struct bough_serve_options){.on_error = on_error},
+                          service->fn, NULL);
     bough_listener_free(listener);
     return rc;
 }
 
 void peer_main(int argc, char **argv, bough_serve_fn *fn)
 {
-    if (argc != 2 || strcmp(argv[1], "--peer") != 0)
+    if (argc != 3 || strcmp(argv[1], "--peer") != 0)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* whatever becomes of who started us */
-    exit(bough_run(peer_task, &fn) < 0);
+    struct service service = {.fn = fn, .port = (unsigned)strtoul(argv[2], NULL, 10)};
+    exit(bough_run(peer_task, &service) < 0);
 }
 
 /* --- in who starts it --- */
 
-static int spawn(pid_t *ret_pid, int output)
+static int spawn(pid_t *ret_pid, unsigned port, int output)
 {
-    char *argv[] = {"/proc/self/exe", "--peer", NULL};
+    char number[16];
+    char *argv[] = {"/proc/self/exe", "--peer", number, NULL};
+    snprintf(number, sizeof(number), "%u", port);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
@@ -74,7 +84,7 @@ int peer_start(struct peer *peer)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return bough_fail(-errno, "no pipe");
-    int rc = spawn(&peer->pid, ends[1]);
+    int rc = spawn(&peer->pid, peer->port, ends[1]);
     close(ends[1]);
     if (rc < 0) {
         close(ends[0]);
@@ -98,4 +108,39 @@ void peer_kill(struct peer *peer)
 void peer_freeze(const struct peer *peer)
 {
     kill(peer->pid, SIGSTOP);
+}
+
+int peer_read_line(struct bough_stream *s, char *line, size_t size)
+{
+    size_t used = 0;
+    while (used < size - 1) {
+        int n = bough_stream_receive_some(s, line + used, size - 1 - used);
+        if (n <= 0)
+            return n;
+        used += (size_t)n;
+        if (line[used - 1] == '\n') {
+            line[used - 1] = '\0';
+            return 1;
+        }
+    }
+    return bough_fail(-EPROTO, "a line of more than %zu bytes", size - 2);
+}
+
+/* --- a process to panic in --- */
+
+void peer_show_panic(bough_task_fn *fn)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        dup2(STDOUT_FILENO, STDERR_FILENO);
+        int rc = bough_run(fn, NULL);
+        printf("it was not caught: %s\n", bough_error_name(rc));
+        fflush(stdout);
+        _exit(0);
+    }
+    if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+        printf("that process has ended: %s\n", strsignal(WTERMSIG(status)));
 }

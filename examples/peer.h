@@ -1,5 +1,5 @@
-/* The other side of the examples: this program once more, as a server in a process of its own.
- * SPDX-License-Identifier: MIT */
+/* The other side of the examples: this program once more, as a server in a process of its own; and
+ * a process to panic in. SPDX-License-Identifier: MIT */
 #pragma once
 
 #include <sys/types.h>
@@ -7,8 +7,8 @@
 #include <bough.h>
 
 struct peer {
-    pid_t pid; /* 0: none */
-    unsigned port;
+    pid_t pid;     /* 0: none */
+    unsigned port; /* before the start: the port that it is to have, 0: any */
 };
 
 /* In main(), first: if this process is a peer, serve, and do not return. */
@@ -22,3 +22,11 @@ void peer_kill(struct peer *peer);
 
 /* SIGSTOP: it is there and says nothing, like a machine behind a broken network. */
 void peer_freeze(const struct peer *peer);
+
+/* Receive up to the end of the line, which is dropped; at most size - 1 bytes. 1 a line, 0 the end
+ * of the stream, < 0. For protocols of one line each way: nothing may follow the line. */
+int peer_read_line(struct bough_stream *s, char *line, size_t size);
+
+/* Run fn as the main task of a forked process, which is expected to panic; what it prints is shown.
+ * Not inside a run. */
+void peer_show_panic(bough_task_fn *fn);

@@ -9,7 +9,7 @@ show() {
     printf '%s\n\n' "$2" | fold -s -w 96
     shift 2
     program=$1; shift
-    "$here/$program" "$@" | sed 's/^/    /'
+    "$here/$program" "$@" | fold -s -w 110 | sed 's/^/    /'
     printf '    \033[2m(examples/%s.c)\033[0m\n' "$program"
 }
 
@@ -19,16 +19,32 @@ show "Tasks cannot outlive their block" \
     "Two tasks count in a nursery, and a timeout is around it. When it strikes both are cancelled where they sleep, and the block ends when they have." \
     hello
 
-show "A timeout on a stream does not kill the stream" \
-    "A feed (a real process, over TCP) sends ticks and goes quiet for a while. The consumer gives up waiting twice, and misses no tick." \
+show "1. Parallel managers" \
+    "A directory, three servers (real processes, slow to log in), and Redis if it runs here are opened at once and closed at once, each by a manager in a task of its own. If one enter fails the others are exited and the body never runs; if an exit fails the others finish; and a manager that is exited by the wrong task, or out of order, is a panic that names both places." \
+    parallel_managers
+
+show "2. A timeout on a stream does not kill the stream" \
+    "A feed (a real process, over TCP) sends ticks and goes quiet for a while. The consumer gives up waiting twice, and misses no tick; and an iterator that would leak its timeout to its consumer is caught." \
     quiet_stream
 
-show "A body ends when its connection dies" \
-    "The body of a session is busy, and would not notice that its server has died. A watcher does: it fails, the body is cancelled, cleanup runs, and the caller catches one error, \"connection lost\". The first server is killed in mid-stream, the second falls silent without closing, the third works." \
+show "3. A body ends when its connection dies" \
+    "The body of a session is busy, and would not notice that its server has died. A watcher in the connection's manager does: it fails, the body is cancelled, cleanup runs, and the caller catches one error, \"connection lost\"." \
     lost_connection
+
+if [ -x "$here/websocket" ]; then
+    show "3. The same with WebSockets, and reconnecting" \
+        "The first server is killed, the second falls silent without closing, so no pong comes. Each time the caller catches \"connection lost\" and reconnects, after a pause that doubles with each attempt." \
+        websocket
+else
+    printf '\n(examples/websocket.c was not built: it needs libwslay-dev.)\n'
+fi
+
+show "4. An exit pool, and an exit stack" \
+    "A pool enters as many connections as you like in parallel, keeps their order, and takes more while the body runs. A stack undoes one thing after the other, as if the blocks were nested: each may see, replace or suppress the error, and what it holds can be disarmed or moved to another owner." \
+    exit_pool
 
 show "100,000 tasks" \
     "Started, cancelled, and once more: timed out." \
     many_tasks
 
-printf '\nThat was the tour. The programs are in examples/, the reference is include/bough/.\n'
+printf '\nThat was the tour. The programs are in examples/, docs/tutorial.md explains them step by step, the reference is include/bough/.\n'
