@@ -46,7 +46,7 @@ struct bough_scope_block *bough_scope_block_enter(struct bough_scope_block *b, s
 /* Did bough_fail_after's own time cut the body short? */
 static bool block_timed_out(const struct bough_scope_block *b, const struct bough_scope *s)
 {
-    return (b->flags & BOUGH_BLOCK_FAIL) && s->caught && s->kind == BOUGH_CANCEL_DEADLINE;
+    return s->caught && (b->flags & BOUGH_BLOCK_FAIL) && s->kind == BOUGH_CANCEL_DEADLINE;
 }
 
 static int block_close(struct bough_scope_block *b, int rc)

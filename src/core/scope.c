@@ -319,10 +319,9 @@ static void scope_unlink(struct bough_task *task, struct bough_scope *s)
     }
 }
 
-void scope_leave(struct bough_task *task, struct bough_scope *s)
+/* Out of all that it is tied into. */
+void bough__scope_untie(struct bough_task *task, struct bough_scope *s)
 {
-    task->scope = s->parent;
-    s->state = SCOPE_LEFT;
     if (s->linked)
         scope_unlink(task, s);
     if (s->link_parent)
@@ -332,7 +331,6 @@ void scope_leave(struct bough_task *task, struct bough_scope *s)
     if (s->text)
         words_free(s->text);
     s->text = NULL;
-    task->last_caught = s->caught;
 }
 
 void scope_move(struct bough_scope *s, struct bough_scope *parent)

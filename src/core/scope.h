@@ -44,7 +44,15 @@ void scope_init_root(struct bough_scope *s, struct bough_task *task, const struc
 
 /* bough_scope_enter() and the second half of bough_scope_exit(), for scopes in other things. */
 void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bough_site *site);
-void scope_leave(struct bough_task *task, struct bough_scope *s);
+void bough__scope_untie(struct bough_task *task, struct bough_scope *s); /* the rare half of scope_leave() */
+static inline void scope_leave(struct bough_task *task, struct bough_scope *s)
+{
+    task->scope = s->parent;
+    task->last_caught = s->caught;
+    s->state = SCOPE_LEFT;
+    if (s->linked || s->link_parent || s->links || s->text)
+        bough__scope_untie(task, s);
+}
 
 /* Panic if 's' is not the innermost scope of 'task'. The innermost scope of a child may be its nursery's, which is
  * its parent's to close. */
