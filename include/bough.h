@@ -39,3 +39,4 @@
 #include "bough/value.h"
 #include "bough/wait.h"
 #include "bough/watch.h"
+#include "bough/watchdog.h"

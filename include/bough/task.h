@@ -23,6 +23,9 @@ struct bough_task *bough_task_current(void);
 /* Its name: that of its function, unless it was given another. NULL asks for the running task. */
 const char *bough_task_name(const struct bough_task *task);
 
+/* Its function and the place where it was started; static. NULL asks for the running task. */
+const struct bough_site *bough_task_site(const struct bough_task *task);
+
 /* Name the running task, for errors and the tree. If memory is out the old name stays. */
 void bough_task_set_name(const char *fmt, ...) BOUGH_PRINTF(1, 2);
 

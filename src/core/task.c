@@ -184,6 +184,11 @@ const char *bough_task_name(const struct bough_task *task)
     return task->name ? task->name : task->site->what;
 }
 
+const struct bough_site *bough_task_site(const struct bough_task *task)
+{
+    return task ? task->site : current_task()->site;
+}
+
 void bough_task_set_name(const char *fmt, ...)
 {
     struct bough_task *task = current_task();
