@@ -23,6 +23,7 @@ struct bough_select {
     struct bough_wait wait; /* of the task */
     struct bough_case *cases;
     unsigned armed; /* the first so many wait */
+    int happened;   /* the index of the case that did; -EAGAIN: none yet */
 };
 
 /* --- the kinds --- */
@@ -197,7 +198,8 @@ static void case_happened(struct bough_wait *wait, int result)
     struct bough_select *select = c->select;
     c->result = result;
     leave_all_but(select, c);
-    bough_wake(&select->wait, (int)(c - select->cases));
+    select->happened = (int)(c - select->cases);
+    bough_wake(&select->wait, select->happened);
 }
 
 static bool select_abort(struct bough_wait *wait)
@@ -245,30 +247,35 @@ static int first_now(struct bough_case *cases, unsigned count)
     return -EAGAIN;
 }
 
-/* Put every case in its queue. The index of one that happens after all, or -EAGAIN. */
+/* Put every case in its queue. The index of one that happens after all, or -EAGAIN. (One may make another happen: a watch that finds
+ * a descriptor's number in use again wakes who still waited for the old one.) */
 static int enqueue_all(struct bough_select *select, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count && select->happened < 0; i++) {
         struct bough_case *c = &select->cases[i];
         if (!c->kind)
             continue;
         c->select = select;
         c->transfer.wait = (struct bough_wait){.woken = case_happened};
         int result = c->kind->enqueue(c);
-        if (result != -EAGAIN) {
+        if (select->happened >= 0) {
+            if (result == -EAGAIN)
+                c->kind->leave(c);
+        } else if (result != -EAGAIN) {
             c->result = result;
-            select->armed = i;
             leave_all_but(select, NULL);
             return (int)i;
+        } else {
+            select->armed = i + 1;
         }
     }
-    select->armed = count;
-    return -EAGAIN;
+    return select->happened;
 }
 
 static int wait_for_first(struct bough_case *cases, unsigned count)
 {
     struct bough_select select = {.cases = cases,
+                                  .happened = -EAGAIN,
                                   .wait = {.abort = select_abort, .what = "one of several things"}};
     int rc = enqueue_all(&select, count);
     if (rc == -EAGAIN)
