@@ -46,6 +46,10 @@ MEASURES = [
     Measure("yield-1000", "the same, 1,000 tasks", "switch", floor=2),
     Measure("start-join-1", "start and join, one in its own nursery", "switch", floor=3, peer=2),
     Measure("start-join-1000", "start and join, 1,000 at once", "switch", floor=2, peer=1),
+    Measure("manager", "manager, enter and exit", "manager"),
+    Measure("manager-ratio", "the same / start and join of one task", "manager", "", most=2),
+    Measure("exit-pool-8", "exit pool of 8, enter and exit", "manager"),
+    Measure("exit-pool-8-ratio", "the same / start and join of 8 tasks", "manager", "", most=1.3),
     Measure("rendezvous", "hand-off, capacity 0, per item", "channel", floor=3, peer=3),
     Measure("channel-64", "channel, capacity 64, per item", "channel", floor=3, peer=4),
     Measure("scope", "cancel scope, enter and exit", "scope"),
@@ -68,6 +72,7 @@ MEASURES = [
 
 GROUPS = {
     "switch": "Switching and starting tasks",
+    "manager": "Managers (no peer has them)",
     "channel": "Channels",
     "scope": "Scopes and timeouts",
     "many": "A hundred thousand tasks",

@@ -128,6 +128,98 @@ static int start_join_1000_task(void *figure)
 }
 MEASURE(start_join_1000)
 
+/* --- managers --- */
+
+static int resource(struct bough_manager *self, void *arg)
+{
+    return bough_yield(self, arg);
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* ns of 'times' rounds of 'round', each. */
+static double cost_of(int (*round)(void), long times)
+{
+    double start = 0;
+    for (long i = -times / 100; i < times; i++) {
+        if (i == 0)
+            start = cpu_ns();
+        must(round());
+    }
+    return (cpu_ns() - start) / (double)times;
+}
+
+static int round_manager(void)
+{
+    int rc = 0;
+    bough_with (void *, value, resource, NULL, &rc)
+        rc = value != NULL;
+    return rc;
+}
+
+static int round_pool_8(void)
+{
+    int rc = 0;
+    struct bough_resource all[8];
+    for (int i = 0; i < 8; i++)
+        all[i] = (struct bough_resource){.fn = resource};
+    bough_with_all (all, 8, &rc)
+        rc = 0;
+    return rc;
+}
+
+static int round_starts(int count)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        for (int i = 0; i < count && rc == 0; i++)
+            rc = bough_nursery_start_soon(n, nothing, NULL);
+    }
+    return rc;
+}
+
+static int round_start_1(void)
+{
+    return round_starts(1);
+}
+
+static int round_starts_8(void)
+{
+    return round_starts(8);
+}
+
+static int manager_task(void *figure)
+{
+    *(double *)figure = cost_of(round_manager, 1000000);
+    return 0;
+}
+MEASURE(manager)
+
+static int manager_ratio_task(void *figure)
+{
+    *(double *)figure = cost_of(round_manager, 500000) / cost_of(round_start_1, 500000);
+    return 0;
+}
+MEASURE(manager_ratio)
+
+static int exit_pool_8_task(void *figure)
+{
+    *(double *)figure = cost_of(round_pool_8, 100000);
+    return 0;
+}
+MEASURE(exit_pool_8)
+
+static int exit_pool_8_ratio_task(void *figure)
+{
+    *(double *)figure = cost_of(round_pool_8, 50000) / cost_of(round_starts_8, 50000);
+    return 0;
+}
+MEASURE(exit_pool_8_ratio)
+
 /* --- channels --- */
 
 BOUGH_CHANNEL(longs, long)
@@ -316,6 +408,10 @@ static const struct measure measures[] = {
     {"yield-1000", yield_1000},
     {"start-join-1", start_join_1},
     {"start-join-1000", start_join_1000},
+    {"manager", manager},
+    {"manager-ratio", manager_ratio},
+    {"exit-pool-8", exit_pool_8},
+    {"exit-pool-8-ratio", exit_pool_8_ratio},
     {"rendezvous", rendezvous},
     {"channel-64", channel_64},
     {"scope", scope},
