@@ -36,6 +36,7 @@
 #include "bough/thread.h"
 #include "bough/time.h"
 #include "bough/timer.h"
+#include "bough/unix.h"
 #include "bough/value.h"
 #include "bough/wait.h"
 #include "bough/watch.h"

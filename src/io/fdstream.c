@@ -4,6 +4,8 @@
  * that did not fill its buffer a TCP socket was empty, so the next one waits first ('drained'). Other descriptors may
  * return less for other reasons: a line, a message.
  * SPDX-License-Identifier: MIT */
+#include "io/fdstream.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -12,7 +14,6 @@
 
 #include "base/sys.h"
 #include "bough/error.h"
-#include "bough/stream.h"
 #include "bough/wait.h"
 #include "io/fd.h"
 
@@ -202,6 +203,62 @@ static const struct bough_stream_operations fd_stream_operations = {
     .close = fd_close,
     .free = fd_free,
 };
+
+/* --- calls of others --- */
+
+/* Until it gives something other than -EAGAIN. */
+static int call_and_wait(struct fd_stream *f, enum bough_direction direction,
+                         bough__fd_stream_call_fn *call, void *arg)
+{
+    for (;;) {
+        int n = call(f->fd, arg);
+        if (n >= 0)
+            return n;
+        if (n == -EAGAIN) {
+            n = bough__fd_wait(f->fd, direction);
+            if (n < 0)
+                return n;
+            if (f->fd < 0)
+                return transport_failed(-EBADF);
+        } else if (n != -EINTR) {
+            return transport_failed(n);
+        }
+    }
+}
+
+static int call_of_others(struct bough_stream *s, enum bough_direction direction,
+                          bough__fd_stream_call_fn *call, void *arg)
+{
+    struct fd_stream *f = fd_stream_of(s);
+    bool sends = direction == BOUGH_WRITABLE, *inside = sends ? &f->sending : &f->receiving;
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    if (s->operations != &fd_stream_operations || !(f->fd < 0 || f->is_socket))
+        return bough_fail(-EINVAL, "a %s is not a socket", s->operations->name);
+    if (f->fd < 0 || (sends && f->ended))
+        return transport_failed(-EBADF);
+    if (*inside)
+        return busy(sends ? "sending into" : "receiving from");
+    *inside = true;
+    rc = call_and_wait(f, direction, call, arg);
+    *inside = false;
+    if (!sends)
+        f->drained = false;
+    leave(f);
+    bough_passed();
+    return rc;
+}
+
+int bough__fd_stream_send_by(struct bough_stream *s, bough__fd_stream_call_fn *call, void *arg)
+{
+    return call_of_others(s, BOUGH_WRITABLE, call, arg);
+}
+
+int bough__fd_stream_receive_by(struct bough_stream *s, bough__fd_stream_call_fn *call, void *arg)
+{
+    return call_of_others(s, BOUGH_READABLE, call, arg);
+}
 
 /* --- open --- */
 

@@ -1,5 +1,7 @@
-/* Listening by TCP, on one socket or on several as if they were one.
+/* Listening, on one socket or on several as if they were one: by TCP, or on a socket that was made elsewhere.
  * SPDX-License-Identifier: MIT */
+#include "io/listener.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,7 +9,6 @@
 
 #include "base/sys.h"
 #include "bough/error.h"
-#include "bough/net.h"
 #include "bough/select.h"
 #include "bough/wait.h"
 #include "io/fd.h"
@@ -19,6 +20,8 @@ struct bough_listener {
     unsigned next; /* whose turn it is to be looked at first */
     bool accepting;
     int fds[SOCKETS_MOST];
+    void (*closing)(void *arg); /* NULL: nobody wants to know */
+    void *arg;
 };
 
 /* --- opening --- */
@@ -122,6 +125,21 @@ int bough_tcp_listen(const char *host, unsigned port, struct bough_listener **re
     return 0;
 }
 
+int bough__listener_open(int fd, void (*closing)(void *arg), void *arg,
+                         struct bough_listener **ret_listener)
+{
+    struct bough_listener *l = sys_malloc(sizeof(*l));
+    if (!l) {
+        if (closing)
+            closing(arg);
+        bough_socket_close(fd);
+        return bough_fail_text(-ENOMEM, "no memory for a listener");
+    }
+    *l = (struct bough_listener){.count = 1, .fds = {fd}, .closing = closing, .arg = arg};
+    *ret_listener = l;
+    return 0;
+}
+
 unsigned bough_listener_port(const struct bough_listener *l)
 {
     struct bough_address address = {.size = sizeof(address.storage)};
@@ -204,6 +222,10 @@ int bough_listener_accept(struct bough_listener *l, struct bough_stream **ret_st
 
 void bough_listener_close(struct bough_listener *l)
 {
+    void (*closing)(void *arg) = l->closing;
+    l->closing = NULL;
+    if (closing)
+        closing(l->arg);
     while (l->count)
         bough_socket_close(l->fds[--l->count]);
 }
