@@ -140,6 +140,18 @@ TASK_TEST(a_loop_that_was_held_up_is_counted_like_a_long_body)
     return rc;
 }
 
+TASK_TEST(a_pause_that_was_held_up_is_only_longer)
+{
+    struct bough_periodic p = {.period = 10, .missed = BOUGH_TICKS_PAUSE, .delayed = true};
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, hold_up, NULL);
+        expect(&p, 0, 39, 10);
+        expect(&p, 0, 49, 49);
+    }
+    return rc;
+}
+
 TASK_TEST(more_missed_ticks_than_an_int_can_count_are_as_many_as_it_can)
 {
     struct bough_periodic p = {.period = 1};

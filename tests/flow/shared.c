@@ -79,12 +79,23 @@ static int thing_manager(struct bough_manager *self, void *arg)
 struct user {
     struct thing *thing;
     int64_t comes, stays;
-    int result; /* of its body, if it was not cancelled */
+    int result;    /* of its body, if it was not cancelled */
+    bool shielded; /* its body feels no cancel */
     struct bough_scope scope;
     int rc, body_rc;
     int64_t entered, left; /* when */
     char message[96];
 };
+
+static int stay(struct user *u)
+{
+    int rc = 0;
+    if (!u->shielded)
+        return bough_sleep(u->stays);
+    bough_shielded (BOUGH_NEVER, &rc)
+        rc = bough_sleep(u->stays);
+    return rc;
+}
 
 static int use(struct user *u)
 {
@@ -92,7 +103,7 @@ static int use(struct user *u)
     bough_with_shared (struct thing *, t, &u->thing->shared, &rc) {
         CHECK(t == u->thing && t->open);
         u->entered = bough_now();
-        u->body_rc = bough_sleep(u->stays);
+        u->body_rc = stay(u);
         CHECK(t->open);
         rc = u->body_rc < 0 ? u->body_rc : u->result;
     }
@@ -270,7 +281,7 @@ TASK_TEST(a_failure_while_it_is_in_use_cancels_all_users_and_comes_out_of_each_b
         CHECK_HAS(u[i].message, "the thing broke");
         CHECK_EQ(u[i].left, 6 * BOUGH_SEC); /* when it has been exited */
     }
-    CHECK(u[3].rc == 0 && u[3].entered == 6 * BOUGH_SEC);
+    CHECK(u[3].rc == 0 && u[3].body_rc == 0 && u[3].entered == 6 * BOUGH_SEC);
     CHECK_EQ(t.entered, 2);
     return 0;
 }
@@ -306,6 +317,17 @@ TASK_TEST(a_time_limit_of_the_manager_ends_the_use_without_an_error)
     struct user u[] = {{.stays = BOUGH_MINUTE}, {.stays = BOUGH_SEC}};
     CHECK_EQ(run_users(&t, u, 2), 0);
     CHECK(u[0].body_rc == -ECANCELED && u[0].rc == 0 && u[0].left == 5 * BOUGH_SEC);
+    return 0;
+}
+
+TASK_TEST(users_who_are_let_in_when_it_is_over_already_are_cancelled_too)
+{
+    struct thing t = {.times_out = -1};
+    struct user u[] = {{.stays = BOUGH_MINUTE}, {.stays = BOUGH_MINUTE}};
+    CHECK_EQ(run_users(&t, u, 2), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK(u[i].body_rc == -ECANCELED && u[i].rc == 0);
+    CHECK(bough_now() == 0 && t.begun == 1 && t.body_rc == -ECANCELED);
     return 0;
 }
 
@@ -543,6 +565,27 @@ TASK_TEST(after_a_failure_the_exit_is_cancelled_only_when_all_who_wait_for_it_ar
     CHECK_EQ(t.exit_wait_rc, 0);
     CHECK(u[0].rc == -EPIPE && u[1].rc == -EPIPE);
     CHECK(u[0].left == 11 * BOUGH_SEC && u[1].left == 11 * BOUGH_SEC);
+    return 0;
+}
+
+TASK_TEST(one_who_is_cancelled_does_not_cancel_the_exit_while_another_is_still_inside)
+{
+    struct thing t = {.fails = BOUGH_SEC, .exit_takes = 10 * BOUGH_SEC};
+    struct user u[] = {{.stays = BOUGH_MINUTE}, {.stays = 5 * BOUGH_SEC, .shielded = true}};
+    CHECK_EQ(run_with_victim(&t, u, 2, 0, 2 * BOUGH_SEC), 0);
+    CHECK_EQ(t.exit_wait_rc, 0);
+    CHECK(u[1].body_rc == 0 && u[0].rc == -EPIPE && u[1].rc == -EPIPE);
+    CHECK(u[0].left == 15 * BOUGH_SEC && u[1].left == 15 * BOUGH_SEC);
+    return 0;
+}
+
+TASK_TEST(who_waited_for_the_exit_of_one_life_does_not_count_in_the_next)
+{
+    struct thing t = {.exit_takes = BOUGH_MINUTE};
+    struct user u[] = {{.stays = 0}, {.comes = 2 * BOUGH_MINUTE, .stays = 0}};
+    CHECK_EQ(run_with_victim(&t, u, 2, 1, 2 * BOUGH_MINUTE + BOUGH_SEC), 0);
+    CHECK_EQ(t.exit_wait_rc, -ECANCELED);
+    CHECK(u[0].left == BOUGH_MINUTE && u[1].left == 2 * BOUGH_MINUTE + BOUGH_SEC);
     return 0;
 }
 
