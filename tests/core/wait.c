@@ -303,6 +303,68 @@ TASK_TEST(a_wake_of_a_part_calls_it_instead)
     return 0;
 }
 
+/* --- nothing on the stack --- */
+
+static int waits_in_its_room(void *arg)
+{
+    struct bough_wait *wait = bough_wait_room();
+    *wait = (struct bough_wait){.abort = bough_wait_leave, .what = "event"};
+    bough_list_push(arg, &wait->link);
+    return bough_wait(wait);
+}
+
+static int waits_in_its_room_and_fails(void *arg)
+{
+    int rc = waits_in_its_room(arg);
+    CHECK_EQ(rc, -EPIPE);
+    CHECK_STR(bough_error_message(bough_error_last()), "nobody is left");
+    rc = waits_in_its_room(arg); /* the room is there again */
+    CHECK_EQ(rc, -ECANCELED);
+    return rc;
+}
+
+TASK_TEST(a_wait_may_be_in_the_tasks_own_room_and_a_wake_may_bring_a_failure_with_words)
+{
+    struct bough_list queue;
+    int rc = 0;
+    bough_list_init(&queue);
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, waits_in_its_room_and_fails, &queue);
+        if (rc == 0)
+            rc = bough_wait_all_tasks_blocked();
+        bough_wake_failed(bough_container_of(queue.next, struct bough_wait, link), -EPIPE,
+                          "nobody is left");
+        if (rc == 0)
+            rc = bough_wait_all_tasks_blocked();
+        CHECK(!bough_list_is_empty(&queue));
+        bough_scope_cancel(bough_nursery_scope(n), NULL);
+    }
+    CHECK(bough_list_is_empty(&queue));
+    return rc;
+}
+
+/* A cancel that comes while a call has let the others run, before it did anything, is its result. */
+static int cancels(void *scope)
+{
+    bough_scope_cancel(scope, NULL);
+    return 0;
+}
+
+TASK_TEST(a_cancel_that_comes_while_a_pass_lets_the_others_run_is_seen)
+{
+    int rc = 0, passes = 0;
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, cancels, bough_nursery_scope(n));
+        while (rc == 0 && passes < 10000) {
+            rc = bough_pass();
+            passes += rc == 0;
+        }
+        CHECK_EQ(rc, -ECANCELED);
+    }
+    CHECK(passes < 1000);
+    return rc;
+}
+
 /* --- at scale --- */
 
 static int waits_forever(__attribute__((unused)) void *arg)
