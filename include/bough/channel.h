@@ -143,6 +143,11 @@ struct bough_transfer {
 void bough_send_enqueue(struct bough_sender *tx, struct bough_transfer *transfer);
 void bough_receive_enqueue(struct bough_receiver *rx, struct bough_transfer *transfer);
 
+/* For a block that hands out a handle: until the release, which closes it, the handle stays allocated even when all of the
+ * channel is closed, so that the user may close it first. Once for a channel. */
+void bough_receiver_hold(struct bough_receiver *rx);
+void bough_receiver_release(struct bough_receiver *rx);
+
 /* bough_channel_stats(tx, &stats), by either end. */
 #ifdef __cplusplus
 extern "C++" {

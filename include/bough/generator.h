@@ -59,6 +59,7 @@ BOUGH_MUST_CHECK int bough_emit(struct bough_generator *self, const void *item);
 
 struct bough_generator_block {
     struct bough_nursery nursery;
+    struct bough_scope scope; /* the generator's */
     struct bough_receiver *rx;
     int *rc;
     bool open, ended;

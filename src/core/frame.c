@@ -15,7 +15,7 @@ struct bough_frame {
     struct bough_task *task;
     struct bough_frame *outer; /* the frame that resumed it; NULL: the task's own stack */
     void *stack, *outer_stack;
-    bool ended;
+    bool running, ended;
     const struct bough_site *site;
     bough_frame_fn *fn;
     void *arg;
@@ -79,6 +79,9 @@ bool bough_frame_resume(struct bough_frame *f)
     struct bough_task *task = current_task();
     if (BOUGH_UNLIKELY(f->task != task))
         frame_misused(f, "resumed");
+    if (BOUGH_UNLIKELY(f->running))
+        frame_misused(f, "resumed while it runs");
+    f->running = true;
     f->outer = task->frame;
     f->outer_stack = task->stack;
     f->caller.annotation = task->fiber.annotation;
@@ -95,6 +98,7 @@ void bough_frame_suspend(struct bough_frame *f)
 {
     if (BOUGH_UNLIKELY(current_task()->frame != f))
         frame_misused(f, "suspended from outside");
+    f->running = false;
     stand_on_caller(f);
     (void)fiber_switch(&f->fiber, &f->caller, 0);
 }

@@ -12,12 +12,16 @@
 #include <errno.h>
 
 #include "bough/error.h"
+#include "bough/panic.h"
+#include "bough/task.h"
 
 /* A manager's task, on its stack. */
 struct member {
     struct bough_manager manager;
     struct bough_exit_pool *pool;
-    bool yielded;
+    struct bough_task *task;
+    bool asked;   /* for the body: it has called bough_yield() */
+    bool entered; /* and there is one */
 };
 
 struct body_wait {
@@ -32,6 +36,13 @@ static struct member *member_of(struct bough_manager *m)
     return bough_container_of(m, struct member, manager);
 }
 
+static BOUGH_COLD void yields_elsewhere(const struct member *member)
+{
+    const struct bough_site *site = member->manager.site;
+    bough_panic("the manager %s (entered at %s:%d) runs in task %s, and yields in task %s", site->what,
+                site->file, site->line, bough_task_name(member->task), bough_task_name(NULL));
+}
+
 static bool cancel_body(struct bough_wait *wait)
 {
     struct bough_exit_pool *p = bough_container_of(wait, struct body_wait, wait)->pool;
@@ -43,15 +54,18 @@ static int yield_in_pool(struct bough_manager *m, void *value)
 {
     struct member *member = member_of(m);
     struct bough_exit_pool *p = member->pool;
-    if (member->yielded) {
+    if (member->asked) {
         m->misused = true;
         return bough_fail_at(-EPROTO, m->site, "the manager %s yields a second time", m->site->what);
     }
+    if (BOUGH_UNLIKELY(member->task != bough_task_current()))
+        yields_elsewhere(member);
+    member->asked = true;
     if (!bough_started(value)) { /* who entered it was cancelled: there will be no body */
         int rc = bough_checkpoint_if_cancelled();
         return rc < 0 ? rc : -ECANCELED;
     }
-    member->yielded = true;
+    member->entered = true;
     p->entered++;
     p->exiting++;
     struct body_wait w = {.wait = {.abort = cancel_body, .what = "the body of its exit pool"}, .pool = p};
@@ -83,16 +97,28 @@ static void wait_for_the_others(struct bough_exit_pool *p)
     (void)bough_wait(&wait);
 }
 
+/* It had no body: what its enter fails with. */
+static int refuse(const struct member *member, int rc)
+{
+    const struct bough_site *site = member->manager.site;
+    if (rc < 0)
+        return rc;
+    if (member->asked) /* a cancel of who entered it is not for it to suppress */
+        return -ECANCELED;
+    return bough_fail_at(-EPROTO, site, "the manager %s ended without bough_yield()", site->what);
+}
+
 static int member_main(void *arg)
 {
     struct member *member = arg;
     struct bough_exit_pool *p = member->pool;
+    member->task = bough_task_current();
     int rc = member->manager.fn(&member->manager, member->manager.arg);
     if (rc >= 0 && member->manager.misused)
         rc = bough_fail_at(-EPROTO, member->manager.site, "the manager %s yielded twice",
                            member->manager.site->what);
-    if (!member->yielded)
-        return rc;
+    if (!member->entered)
+        return refuse(member, rc);
     rc = judge(p, rc);
     wait_for_the_others(p);
     return rc;
@@ -140,7 +166,7 @@ int bough_exit_pool_close(struct bough_exit_pool *p, int rc)
     p->rc = rc;
     rc = bough_scope_exit(&p->body, rc);
     p->left = true;
-    bough_wake_all(&p->yields, p->rc);
+    bough_wake_all(&p->yields, 0);
     if (p->exiting) {
         bough_list_push(&p->ends, &wait.link);
         (void)bough_wait(&wait);

@@ -144,7 +144,8 @@ void bough_exit_stack_move(struct bough_exit_stack *from, struct bough_exit_stac
 {
     check_open(from, "move");
     check_open(to, "move");
-    bough_list_splice(&to->entries, &from->entries);
+    if (from != to)
+        bough_list_splice(&to->entries, &from->entries);
 }
 
 int bough_exit_stack_close(struct bough_exit_stack *st, int rc)

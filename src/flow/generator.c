@@ -10,32 +10,43 @@ struct bough_generator {
     struct bough_sender *tx;
     bough_generator_fn *fn;
     void *arg;
+    struct bough_scope *scope; /* around it: cancelled when the block is left */
+    bool refused;              /* all receivers are gone */
 };
 
-/* All receivers gone is how a consumer says "enough": no failure. */
-static bool nobody_receives(const struct bough_generator *g)
+/* All receivers gone is how a consumer says "enough": no failure, unlike what else may fail with -EPIPE. */
+static int look_for_the_end(struct bough_generator *g, int rc)
 {
-    struct bough_channel_stats stats;
-    bough_sender_stats(g->tx, &stats);
-    return stats.receivers == 0;
+    if (rc != -EPIPE)
+        return rc;
+    g->refused = true;
+    return bough_echo(-EPIPE);
+}
+
+static int wait_for_demand(struct bough_generator *g)
+{
+    return look_for_the_end(g, bough_send_wait(g->tx));
 }
 
 static int generator_main(void *arg)
 {
     struct bough_generator *g = arg;
-    int rc = bough_send_wait(g->tx);
-    if (rc == 0)
-        rc = g->fn(g, g->arg);
-    if (rc == -EPIPE && nobody_receives(g))
-        rc = 0;
+    int rc = 0;
+    bough_with_scope (g->scope, &rc) {
+        rc = wait_for_demand(g);
+        if (rc == 0)
+            rc = g->fn(g, g->arg);
+        if (rc < 0 && g->refused)
+            (void)bough_catch_echo(&rc, -EPIPE);
+    }
     bough_sender_close(g->tx);
     return rc < 0 ? rc : 0;
 }
 
 int bough_emit(struct bough_generator *self, const void *item)
 {
-    int rc = bough_send(self->tx, item);
-    return rc < 0 ? rc : bough_send_wait(self->tx);
+    int rc = look_for_the_end(self, bough_send(self->tx, item));
+    return rc < 0 ? rc : wait_for_demand(self);
 }
 
 /* --- the block --- */
@@ -43,17 +54,19 @@ int bough_emit(struct bough_generator *self, const void *item)
 static int start(struct bough_generator_block *b, bough_generator_fn *fn, void *arg, size_t item_size,
                  const struct bough_site *site)
 {
-    struct bough_generator g = {.fn = fn, .arg = arg};
+    struct bough_generator g = {.fn = fn, .arg = arg, .scope = &b->scope};
     int rc = bough_channel_open(item_size, 0, &g.tx, &b->rx);
     if (rc < 0)
         return rc;
+    bough_receiver_hold(b->rx);
+    b->scope = BOUGH_SCOPE();
     bough_nursery_open_at(&b->nursery, NULL, site);
     rc = bough_nursery_start_soon_with_at(&b->nursery, generator_main, &g, sizeof(g), site);
     if (rc == 0)
         return 0;
     rc = bough_nursery_close(&b->nursery, rc);
     bough_sender_close(g.tx);
-    bough_receiver_close(b->rx);
+    bough_receiver_release(b->rx);
     return rc;
 }
 
@@ -61,8 +74,11 @@ static int stop(struct bough_generator_block *b, int rc)
 {
     b->open = false;
     bough_receiver_close(b->rx);
-    bough_scope_cancel(bough_nursery_scope(&b->nursery), "the block of the generator is left");
-    return bough_nursery_close(&b->nursery, rc);
+    /* Not the nursery's: that would absorb what the body has failed with. */
+    bough_scope_cancel(&b->scope, "the block of the generator is left");
+    rc = bough_nursery_close(&b->nursery, rc);
+    bough_receiver_release(b->rx);
+    return rc;
 }
 
 struct bough_generator_block *bough_generator_block_enter(struct bough_generator_block *b,

@@ -9,11 +9,27 @@
 #include "bough/scope.h"
 #include "bough/task.h"
 
+static BOUGH_COLD void in_open_scope(const struct bough_iterator *it, const char *does)
+{
+    const struct bough_site *open = bough_scope_current()->opened_at;
+    bough_panic("the iterator %s (opened at %s:%d) %s inside %s, opened at %s:%d: that scope would enclose what "
+                "its consumer does next; close it first, or use bough_with_generator",
+                it->site->what, it->site->file, it->site->line, does, open ? open->what : "a scope",
+                open ? open->file : "?", open ? open->line : 0);
+}
+
+static void check_no_scope(const struct bough_iterator *it, const char *does)
+{
+    if (BOUGH_UNLIKELY(bough_scope_current() != it->outside))
+        in_open_scope(it, does);
+}
+
 static void iterator_main(struct bough_frame *frame, void *arg)
 {
     struct bough_iterator *it = arg;
     (void)frame;
     it->rc = it->closing ? 0 : it->fn(it, it->arg); /* closed before it began */
+    check_no_scope(it, "ends");
 }
 
 int bough_iterator_open_at(struct bough_iterator *it, bough_iterator_fn *fn, void *arg,
@@ -50,24 +66,14 @@ int bough_next(struct bough_iterator *it, void *ret_item)
     return 1;
 }
 
-static BOUGH_COLD void emits_in_scope(const struct bough_iterator *it)
-{
-    const struct bough_site *open = bough_scope_current()->opened_at;
-    bough_panic("the iterator %s (opened at %s:%d) emits inside %s, opened at %s:%d: that scope would enclose what "
-                "its consumer does next; emit outside of it, or use bough_with_generator",
-                it->site->what, it->site->file, it->site->line, open ? open->what : "a scope",
-                open ? open->file : "?", open ? open->line : 0);
-}
-
 int bough_iterator_emit(struct bough_iterator *self, const void *item)
 {
-    if (BOUGH_UNLIKELY(bough_scope_current() != self->outside))
-        emits_in_scope(self);
-    if (self->closing)
-        return -EPIPE;
-    self->item = item;
-    bough_frame_suspend(self->frame);
-    return self->closing ? -EPIPE : 0;
+    check_no_scope(self, "emits");
+    if (!self->closing) {
+        self->item = item;
+        bough_frame_suspend(self->frame);
+    }
+    return self->closing ? bough_echo(-EPIPE) : 0;
 }
 
 int bough_iterator_close(struct bough_iterator *it, int rc)
@@ -75,6 +81,7 @@ int bough_iterator_close(struct bough_iterator *it, int rc)
     if (!it->frame)
         return rc;
     it->closing = true;
-    (void)iterator_resume(it); /* to its end: it cannot suspend again */
-    return it->rc == -EPIPE ? rc : bough_keep(rc, it->rc);
+    (void)iterator_resume(it);               /* to its end: it cannot suspend again */
+    (void)bough_catch_echo(&it->rc, -EPIPE); /* that it was told to end is no failure */
+    return bough_keep(rc, it->rc);
 }

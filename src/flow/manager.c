@@ -15,11 +15,20 @@
 
 enum { MANAGER_FRESH, MANAGER_ENTERING, MANAGER_BODY, MANAGER_EXITING, MANAGER_ENDED };
 
+static BOUGH_COLD void ends_in_scope(const struct bough_manager *m)
+{
+    const struct bough_site *open = bough_scope_current()->opened_at;
+    bough_panic("the manager %s (entered at %s:%d) ends inside %s, opened at %s:%d, which it left open",
+                m->site->what, m->site->file, m->site->line, open->what, open->file, open->line);
+}
+
 static void manager_main(struct bough_frame *frame, void *arg)
 {
     struct bough_manager *m = arg;
     (void)frame;
     m->rc = m->fn(m, m->arg);
+    if (BOUGH_UNLIKELY(bough_scope_current() != &m->scope))
+        ends_in_scope(m);
 }
 
 static int yield_from_frame(struct bough_manager *m, void *value)
@@ -109,7 +118,8 @@ static BOUGH_COLD void check_order(const struct bough_manager *m)
 
 int bough_manager_exit(struct bough_manager *m, int rc)
 {
-    if (BOUGH_UNLIKELY(m->state != MANAGER_BODY || bough_scope_current() != m->inner))
+    if (BOUGH_UNLIKELY(m->state != MANAGER_BODY || m->scope.task != bough_task_current() ||
+                       bough_scope_current() != m->inner))
         check_order(m);
     m->state = MANAGER_EXITING;
     m->rc = rc;

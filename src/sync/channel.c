@@ -21,6 +21,7 @@ struct channel {
     size_t item_size, capacity;
     char *buffer; /* a ring of 'slots' items, 'count' of them from 'first' on */
     size_t slots, first, count;
+    bool held;                /* bough_receiver_hold() */
     struct bough_list demand; /* struct bough_transfer: bough_send_wait() */
     struct end {
         struct bough_list waiting; /* struct bough_transfer */
@@ -107,6 +108,12 @@ static void channel_free(struct channel *ch)
     end_free_handles(&ch->receivers);
     free(ch->buffer);
     free(ch);
+}
+
+static void free_if_unused(struct channel *ch)
+{
+    if (ch->senders.open == 0 && ch->receivers.open == 0 && !ch->held)
+        channel_free(ch);
 }
 
 static int handle_new(struct channel *ch, struct end *end, struct handle **ret_handle)
@@ -250,7 +257,7 @@ void bough_sender_close(struct bough_sender *tx)
     if (!last)
         return;
     if (ch->receivers.open == 0)
-        channel_free(ch);
+        free_if_unused(ch);
     else
         bough_wake_all(&ch->receivers.waiting, 0); /* the buffer is empty if they wait */
 }
@@ -263,12 +270,25 @@ void bough_receiver_close(struct bough_receiver *rx)
     if (!handle_close(&rx->handle, &ch->receivers))
         return;
     if (ch->senders.open == 0) {
-        channel_free(ch);
+        free_if_unused(ch);
         return;
     }
     ch->count = 0; /* nobody will come for these */
     wake_in_vain(&ch->senders.waiting);
     wake_in_vain(&ch->demand);
+}
+
+void bough_receiver_hold(struct bough_receiver *rx)
+{
+    rx->handle.channel->held = true;
+}
+
+void bough_receiver_release(struct bough_receiver *rx)
+{
+    struct channel *ch = rx->handle.channel;
+    bough_receiver_close(rx);
+    ch->held = false;
+    free_if_unused(ch);
 }
 
 /* --- send and receive --- */
