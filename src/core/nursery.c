@@ -147,7 +147,7 @@ static void nursery_step(struct bough_nursery *n)
 }
 
 /* Hand places that have become free to those who wait for one, in order. */
-static void wake_starters(struct bough_nursery *n)
+static BOUGH_COLD void wake_starters(struct bough_nursery *n)
 {
     while (!bough_list_is_empty(&n->starters) && (!n->limit || n->running < n->limit)) {
         n->running++;

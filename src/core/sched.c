@@ -10,6 +10,11 @@ BOUGH_COLD void bough__outside_run(const char *function)
     bough_panic("%s was called outside a run: call it from a task, under bough_run()", function);
 }
 
+BOUGH_COLD void bough__sched_resumed(struct run *run, struct bough_task *task)
+{
+    hook(run, task_resumed, task);
+}
+
 int bough__sched_switch(struct run *run, struct bough_task *task)
 {
     return sched_resume(run, task, sched_next(run));

@@ -55,6 +55,9 @@ static BOUGH_ALWAYS_INLINE struct bough_task *sched_take(struct run *run)
     return next;
 }
 
+/* Somebody observes. */
+void bough__sched_resumed(struct run *run, struct bough_task *task);
+
 /* The same, whatever there is to do before. */
 static inline struct bough_task *sched_next(struct run *run)
 {
@@ -65,7 +68,8 @@ static inline struct bough_task *sched_next(struct run *run)
     else
         run->refill(run);
     struct bough_task *next = sched_take(run);
-    hook(run, task_resumed, next);
+    if (BOUGH_UNLIKELY(run->instruments != NULL))
+        bough__sched_resumed(run, next);
     return next;
 }
 

@@ -50,18 +50,26 @@ static int join_deferred(struct bough_task *task, int rc)
     return e ? error_give(e) : rc;
 }
 
+/* What few tasks have at their end. */
+static BOUGH_COLD int wind_up(struct bough_task *task, int rc)
+{
+    if (task->has_frames)
+        frame_check_none(task);
+    if (task->exit_hooks.next)
+        run_exit_hooks(task);
+    if (task->deferred || task->deferred_lost)
+        rc = join_deferred(task, rc);
+    return rc;
+}
+
 int task_finish(struct bough_task *task, int rc)
 {
     struct bough_scope *outermost = task->base ? task->base : task->parent ? &task->parent->scope
                                                                            : &task->run->root;
     if (BOUGH_UNLIKELY(task->scope != outermost))
         left_open(task);
-    if (BOUGH_UNLIKELY(task->has_frames))
-        frame_check_none(task);
-    if (BOUGH_UNLIKELY(task->exit_hooks.next != NULL))
-        run_exit_hooks(task);
-    if (BOUGH_UNLIKELY(task->deferred != NULL || task->deferred_lost))
-        rc = join_deferred(task, rc);
+    if (BOUGH_UNLIKELY(task->has_frames || task->exit_hooks.next || task->deferred || task->deferred_lost))
+        rc = wind_up(task, rc);
     if (task->base)
         rc = bough_scope_exit(task->base, rc);
     return rc;
