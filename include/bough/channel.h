@@ -143,8 +143,8 @@ struct bough_transfer {
 void bough_send_enqueue(struct bough_sender *tx, struct bough_transfer *transfer);
 void bough_receive_enqueue(struct bough_receiver *rx, struct bough_transfer *transfer);
 
-/* For a block that hands out a handle: until the release, which closes it, the handle stays allocated even when all of the
- * channel is closed, so that the user may close it first. Once for a channel. */
+/* For a block that hands out a handle: until the release, which closes it, the handle stays allocated, even when all of the
+ * channel is closed, and is no clone's, so that the user may close it first. One of a channel. */
 void bough_receiver_hold(struct bough_receiver *rx);
 void bough_receiver_release(struct bough_receiver *rx);
 

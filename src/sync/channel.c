@@ -21,7 +21,7 @@ struct channel {
     size_t item_size, capacity;
     char *buffer; /* a ring of 'slots' items, 'count' of them from 'first' on */
     size_t slots, first, count;
-    bool held;                /* bough_receiver_hold() */
+    struct handle *held;      /* bough_receiver_hold() */
     struct bough_list demand; /* struct bough_transfer: bough_send_wait() */
     struct end {
         struct bough_list waiting; /* struct bough_transfer */
@@ -159,7 +159,8 @@ static void wake_in_vain(struct bough_list *waiting)
 static bool handle_close(struct handle *handle, struct end *end)
 {
     handle->closed = true;
-    bough_list_push(&end->closed, &handle->link);
+    if (handle != handle->channel->held)
+        bough_list_push(&end->closed, &handle->link);
     wake_users(&end->waiting, handle);
     return --end->open == 0;
 }
@@ -280,14 +281,15 @@ void bough_receiver_close(struct bough_receiver *rx)
 
 void bough_receiver_hold(struct bough_receiver *rx)
 {
-    rx->handle.channel->held = true;
+    rx->handle.channel->held = &rx->handle;
 }
 
 void bough_receiver_release(struct bough_receiver *rx)
 {
     struct channel *ch = rx->handle.channel;
     bough_receiver_close(rx);
-    ch->held = false;
+    ch->held = NULL;
+    bough_list_push(&ch->receivers.closed, &rx->handle.link);
     free_if_unused(ch);
 }
 
