@@ -19,6 +19,7 @@
 #include "core/interrupt.h"
 #include "core/local.h"
 #include "core/order.h"
+#include "core/reason.h"
 #include "core/timer.h"
 #include "fiber/overflow.h"
 
@@ -219,7 +220,7 @@ static void run_teardown(struct run *run)
     local_release(run->main.locals);
     local_release(run->locals);
     free(run->main.name);
-    scope_release_words(run);
+    reason_release_all(run);
     free(run->composed);
 }
 

@@ -24,6 +24,7 @@
 #include "base/panic.h"
 #include "base/sys.h"
 #include "core/error.h"
+#include "core/reason.h"
 #include "core/timer.h"
 
 static struct bough_scope *scope_of_child(struct bough_list *node)
@@ -79,42 +80,6 @@ static bool scope_update(struct bough_scope *s)
     return true;
 }
 
-/* --- the words of a reason --- */
-
-enum { WORDS_MAX = 1024 };
-
-/* Kept by the run as well as by the scope: a scope that was cancelled need not be entered, so its end is not known. */
-struct words {
-    struct bough_list link;
-    char text[];
-};
-
-/* A copy; NULL for no words, no memory, or no run. */
-static char *words_new(const char *text)
-{
-    struct bough_task *task = bough__current;
-    size_t size = text ? strlen(text) + 1 : 0;
-    struct words *words = text && task ? sys_malloc(sizeof(*words) + size) : NULL;
-    if (!words)
-        return NULL;
-    bough_list_push(&task->run->words, &words->link);
-    return memcpy(words->text, text, size);
-}
-
-static void words_free(char *text)
-{
-    struct words *words = bough_container_of(text, struct words, text);
-    bough_list_unlink(&words->link);
-    free(words);
-}
-
-void scope_release_words(struct run *run)
-{
-    struct bough_list *node;
-    while ((node = bough_list_pop(&run->words)))
-        free(bough_container_of(node, struct words, link));
-}
-
 /* --- pushing changes down --- */
 
 /* Cancels that wait to be pushed down; linked through 'work'. */
@@ -154,7 +119,7 @@ static void cancel_linked(struct bough_scope *s, struct work *work)
             linked->kind = s->cause->kind;
             linked->code = s->cause->code;
             linked->asked_at = s->cause->asked_at;
-            linked->text = words_new(s->cause->text);
+            linked->text = reason_words_new(s->cause->text);
             memcpy(linked->asker, s->cause->asker, sizeof(linked->asker));
         }
         linked->own = s->level;
@@ -329,7 +294,7 @@ void bough__scope_untie(struct bough_task *task, struct bough_scope *s)
     while (s->links)
         bough_scope_link(NULL, s->links);
     if (s->text)
-        words_free(s->text);
+        reason_words_free(s->text);
     s->text = NULL;
 }
 
@@ -344,20 +309,11 @@ void scope_move(struct bough_scope *s, struct bough_scope *parent)
 
 /* --- misuse --- */
 
-static const char *site_text(const struct bough_site *site, char *text, size_t size)
-{
-    if (site)
-        snprintf(text, size, "%s at %s:%d", site->what, site->file, site->line);
-    else
-        snprintf(text, size, "a scope of the run");
-    return text;
-}
-
 BOUGH_COLD void bough__scope_misnested(struct bough_task *task, struct bough_scope *s)
 {
     char ours[128], theirs[128];
-    site_text(s->opened_at, ours, sizeof(ours));
-    site_text(task->scope->opened_at, theirs, sizeof(theirs));
+    reason_site(s->opened_at, ours, sizeof(ours));
+    reason_site(task->scope->opened_at, theirs, sizeof(theirs));
     if (s->state == SCOPE_FRESH)
         bough_panic("a scope is closed that was never entered");
     if (s->state == SCOPE_LEFT)
@@ -379,7 +335,7 @@ void bough_scope_enter_at(struct bough_scope *s, const struct bough_site *site)
     if (BOUGH_UNLIKELY(s->state != SCOPE_FRESH)) {
         char ours[128];
         bough_panic("a scope is entered twice: it was opened by %s, and is entered again by %s:%d",
-                    site_text(s->opened_at, ours, sizeof(ours)), site->file, site->line);
+                    reason_site(s->opened_at, ours, sizeof(ours)), site->file, site->line);
     }
     scope_enter(task, s, site);
 }
@@ -410,7 +366,7 @@ static void cancel_with(struct bough_scope *s, unsigned char strength, enum boug
     if (s->kind == BOUGH_CANCEL_NONE) {
         s->kind = kind;
         s->code = code;
-        s->text = words_new(text);
+        s->text = reason_words_new(text);
         s->asked_at = site;
         if (site)
             snprintf(s->asker, sizeof(s->asker), "%s", running ? bough_task_name(running) : "?");
@@ -562,50 +518,4 @@ int64_t bough_effective_deadline(void)
         earliest = at < earliest ? at : earliest;
     }
     return earliest;
-}
-
-/* --- reasons --- */
-
-enum bough_cancel_kind bough_scope_reason_kind(const struct bough_scope *s)
-{
-    return s->cause ? (enum bough_cancel_kind)s->cause->kind : BOUGH_CANCEL_NONE;
-}
-
-static int compose_reason(char **ret_words, const struct bough_scope *cause)
-{
-    char opened[128], asked[160] = "";
-    site_text(cause->opened_at, opened, sizeof(opened));
-    if (cause->asked_at)
-        snprintf(asked, sizeof(asked), " (task %s at %s:%d)", cause->asker, cause->asked_at->file,
-                 cause->asked_at->line);
-    switch (cause->kind) {
-    case BOUGH_CANCEL_DEADLINE:
-        return asprintf(ret_words, "deadline: the time of %s was up", opened);
-    case BOUGH_CANCEL_SIBLING:
-        if (cause->code == 0)
-            return asprintf(ret_words, "the body was left early in the nursery opened by %s", opened);
-        return asprintf(ret_words, "a failure in the nursery opened by %s: %s%s", opened,
-                        bough_error_name(cause->code), asked);
-    case BOUGH_CANCEL_SHUTDOWN:
-        return asprintf(ret_words, "shutdown of %s%s", opened, asked);
-    case BOUGH_CANCEL_SIGINT:
-        return asprintf(ret_words, "SIGINT");
-    case BOUGH_CANCEL_DEADLOCK:
-        return asprintf(ret_words, "deadlock: %s", cause->text ? cause->text : "no task can run");
-    default:
-        return asprintf(ret_words, "cancelled: %s%s", cause->text ? cause->text : "no reason given",
-                        asked);
-    }
-}
-
-const char *bough_scope_reason(const struct bough_scope *s)
-{
-    struct run *run = current_task()->run;
-    char *words;
-    if (!s->cause)
-        return NULL;
-    if (sys_fails(SYS_FAULT_MEMORY) || compose_reason(&words, s->cause) < 0)
-        return "cancelled (no memory to say why)";
-    free(run->composed);
-    return run->composed = words;
 }

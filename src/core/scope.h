@@ -74,8 +74,5 @@ static inline bool scope_absorbs(const struct bough_scope *s)
 void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const struct bough_site *site,
                   int code, const char *text);
 
-/* Free the words of reasons that scopes have left behind. */
-void scope_release_words(struct run *run);
-
 /* Move 's' with all below it under 'parent', which is in the tree. */
 void scope_move(struct bough_scope *s, struct bough_scope *parent);

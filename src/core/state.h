@@ -129,7 +129,7 @@ struct run {
     uint64_t started;
 
     struct binding *locals;    /* local */
-    struct bough_list words;   /* scope: the words of cancels */
+    struct bough_list words;   /* reason: what cancellers said */
     char *composed;            /* scope: the reason that was composed last */
 };
 
