@@ -23,6 +23,7 @@
 #include "bough/panic.h"
 #include "bough/periodic.h"
 #include "bough/reader.h"
+#include "bough/process.h"
 #include "bough/run.h"
 #include "bough/scope.h"
 #include "bough/select.h"
