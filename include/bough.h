@@ -37,6 +37,7 @@
 #include "bough/thread.h"
 #include "bough/time.h"
 #include "bough/timer.h"
+#include "bough/udp.h"
 #include "bough/unix.h"
 #include "bough/value.h"
 #include "bough/wait.h"
