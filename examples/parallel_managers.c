@@ -59,16 +59,25 @@ struct upstream {
     bool refuses_login, refuses_logout;
 };
 
-static int ask(struct bough_stream *s, const char *what, int ms, bool refuses)
+/* Send a line; the answer must begin with 'expected'. */
+static int ask(struct bough_stream *s, const char *request, const char *expected)
 {
     char line[64];
-    int size = snprintf(line, sizeof(line), "%s %d%s\n", what, ms, refuses ? " refuse" : "");
-    int rc = bough_stream_send_all(s, line, (size_t)size);
+    int rc = bough_stream_send_all(s, request, strlen(request));
     if (rc == 0)
         rc = peer_read_line(s, line, sizeof(line));
     if (rc < 0)
         return rc;
-    return rc > 0 && strcmp(line, "ok") == 0 ? 0 : bough_fail(-EACCES, "%s was refused", what);
+    return rc > 0 && strncmp(line, expected, strlen(expected)) == 0
+               ? 0
+               : bough_fail(-EACCES, "refused: %.*s", (int)strcspn(request, "\r\n"), request);
+}
+
+static int ask_upstream(struct bough_stream *s, const char *what, int ms, bool refuses)
+{
+    char line[64];
+    snprintf(line, sizeof(line), "%s %d%s\n", what, ms, refuses ? " refuse" : "");
+    return ask(s, line, "ok");
 }
 
 /* How the body has ended, for the log. */
@@ -82,7 +91,7 @@ static const char *ended(int rc)
 /* What an upstream does between its connect and its disconnect. */
 static int upstream_session(struct bough_manager *self, struct upstream *u, struct bough_stream *s)
 {
-    int rc = ask(s, "login", u->ms, u->refuses_login);
+    int rc = ask_upstream(s, "login", u->ms, u->refuses_login);
     if (rc < 0) {
         say(u->name, rc == -ECANCELED ? "enter: cancelled" : "enter: FAILED, login refused");
         return rc;
@@ -92,7 +101,7 @@ static int upstream_session(struct bough_manager *self, struct upstream *u, stru
     say(u->name, ended(rc));
     int cleanup = 0; /* it waits for an answer, so it needs a shield when all of us are cancelled */
     bough_shielded (BOUGH_SEC, &cleanup)
-        cleanup = ask(s, "logout", u->ms / 2, u->refuses_logout);
+        cleanup = ask_upstream(s, "logout", u->ms / 2, u->refuses_logout);
     say(u->name, cleanup < 0 ? "exit: FAILED, logout refused" : "exited");
     return bough_keep(rc, cleanup);
 }
@@ -126,19 +135,6 @@ static int temp_directory(struct bough_manager *self, void *arg)
 
 /* --- Redis, as far as we need it: a line for a line --- */
 
-static int redis_ask(struct bough_stream *s, const char *command, const char *expected)
-{
-    char line[128];
-    int rc = bough_stream_send_all(s, command, strlen(command));
-    if (rc == 0)
-        rc = peer_read_line(s, line, sizeof(line));
-    if (rc < 0)
-        return rc;
-    return rc > 0 && strncmp(line, expected, strlen(expected)) == 0
-               ? 0
-               : bough_fail(-EPROTO, "Redis does not say %s", expected);
-}
-
 static unsigned redis_port(void)
 {
     const char *port = getenv("REDIS_PORT");
@@ -152,7 +148,7 @@ static int redis(struct bough_manager *self, void *arg)
     int rc = bough_tcp_connect("127.0.0.1", redis_port(), &s);
     if (rc < 0)
         return rc;
-    rc = redis_ask(s, "PING\r\n", "+PONG");
+    rc = ask(s, "PING\r\n", "+PONG");
     if (rc == 0) {
         say("Redis", "entered");
         rc = bough_yield(self, s);
@@ -188,9 +184,9 @@ static int act(const char *title, struct upstream *upstreams, bool with_redis, i
     bough_with_all (all, count, &rc) {
         say("body", "runs, and has all of them");
         if (with_redis)
-            rc = redis_ask(all[count - 1].value, "SET bough:example here\r\n", "+OK");
+            rc = ask(all[count - 1].value, "SET bough:example here\r\n", "+OK");
         if (with_redis && rc == 0)
-            rc = redis_ask(all[count - 1].value, "GET bough:example\r\n", "$4\r\nhere");
+            rc = ask(all[count - 1].value, "GET bough:example\r\n", "$4\r\nhere");
         if (rc == 0)
             rc = bough_sleep(50 * BOUGH_MS);
         if (rc == 0 && body_rc < 0)

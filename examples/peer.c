@@ -2,6 +2,7 @@
 #include "peer.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -53,13 +54,15 @@ void peer_main(int argc, char **argv, bough_serve_fn *fn)
 
 static int spawn(pid_t *ret_pid, unsigned port, int output)
 {
-    char number[16];
-    char *argv[] = {"/proc/self/exe", "--peer", number, NULL};
+    char self[PATH_MAX] = "", number[16];
+    char *argv[] = {self, "--peer", number, NULL};
     snprintf(number, sizeof(number), "%u", port);
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+        return bough_fail(-errno, "cannot find the program");
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-    int error = posix_spawn(ret_pid, "/proc/self/exe", &actions, NULL, argv, environ);
+    int error = posix_spawn(ret_pid, self, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     return error ? bough_fail(-error, "cannot start a peer") : 0;
 }
