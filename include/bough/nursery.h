@@ -52,6 +52,7 @@ struct bough_nursery {
     unsigned limit;
     unsigned char state;         /* open, closing (the body has ended), closed */
     bool cancelled;              /* some child or the body ended with -ECANCELED */
+    bool hidden;                 /* for a cancel behind a shield: not this scope's to absorb */
     unsigned running;            /* children that are not services, and places handed to starters */
     unsigned serving;            /* services */
     unsigned pending;            /* calls of bough_nursery_start() that are under way */

@@ -16,7 +16,7 @@ static void nursery_init(struct bough_nursery *n, struct bough_task *task, unsig
 {
     n->limit = limit;
     n->state = NURSERY_OPEN;
-    n->cancelled = false;
+    n->cancelled = n->hidden = false;
     n->running = n->serving = n->pending = n->lost = 0;
     n->task = task;
     n->outer = task->nursery;
@@ -85,6 +85,10 @@ BOUGH_COLD static void nursery_fail(struct bough_nursery *n, struct bough_task *
     if (rc == -ECANCELED && !error_is_stray(e) && cancel_is_known(&n->scope)) {
         n->cancelled = true;
         error_free(e);
+        if (n->scope.level == SCOPE_CLEAR) { /* behind a shield: the rest does not feel it */
+            n->hidden = true;
+            scope_cancel(&n->scope, BOUGH_CANCEL_SIBLING, task->site, rc, NULL);
+        }
         return;
     }
     if (!e)
@@ -100,8 +104,9 @@ static BOUGH_COLD int nursery_failed(struct bough_nursery *n, int rc)
     struct bough_error *e = n->errors;
     if (scope_absorbs(&n->scope)) {
         n->scope.caught = (e && error_strip_cancels(&e)) || n->cancelled;
-        n->cancelled = false;
-    } else if (n->cancelled && e) {
+        n->cancelled = n->hidden;
+    }
+    if (n->cancelled && e) {
         e = error_join(e, error_new_cancel(&n->scope));
     }
     if (n->lost) { /* without all the detail there is none, so that the code says what there was */

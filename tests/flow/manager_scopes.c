@@ -267,6 +267,31 @@ TASK_TEST(a_cancel_in_setup_comes_out_of_the_enter_and_the_body_does_not_run)
     return 0;
 }
 
+static int flushes(struct bough_manager *self, void *arg)
+{
+    int rc = bough_yield(self, NULL);
+    bough_shielded (BOUGH_MINUTE, &rc)
+        bough_with_nursery (n, &rc)
+            CHECK_EQ(bough_nursery_start_soon(n, sleep_and_note, arg), 0);
+    return rc;
+}
+
+TASK_TEST(a_nursery_behind_a_shield_that_gets_the_cancel_ends_its_tasks_and_passes_it_on)
+{
+    struct bough_scope s = BOUGH_SCOPE(.timeout = BOUGH_SEC);
+    int rc = 0, child = 1;
+    bough_with_scope (&s, &rc) {
+        bough_with (void *, nothing, flushes, &child, &rc)
+            rc = bough_sleep_forever();
+        CHECK_EQ(rc, -ECANCELED);
+    }
+    CHECK_EQ(rc, 0);
+    CHECK(bough_scope_cancelled_caught(&s));
+    CHECK_EQ(child, -ECANCELED);
+    CHECK_EQ(bough_now(), BOUGH_SEC); /* not when the shield ends */
+    return 0;
+}
+
 static int shields(struct bough_manager *self, __attribute__((unused)) void *arg)
 {
     int rc = 0;
