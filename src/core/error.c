@@ -220,33 +220,60 @@ void error_slots_clear(struct error_slots *slots)
         slot_clear(&slots->slot[i]);
 }
 
+/* The newest failure with 'code' (0: with any), or NULL. */
+static struct error_slot *slots_newest(struct error_slots *slots, int code)
+{
+    struct error_slot *newest = NULL;
+    for (int i = 0; i < ERROR_SLOTS && slots->next; i++) {
+        struct error_slot *slot = &slots->slot[i];
+        if (!slot->code || (code && slot->code != code))
+            continue;
+        if (!newest || (int)(slot->number - newest->number) > 0)
+            newest = slot;
+    }
+    return newest;
+}
+
+/* The slot to reuse when not simply the next one: an empty one, or the oldest. But the newest group is spared: of any other failure
+ * the int says the code, of a group it says nothing. */
+static BOUGH_COLD struct error_slot *slots_spare(struct error_slots *slots)
+{
+    struct error_slot *group = slots_newest(slots, -BOUGH_EGROUP), *oldest = NULL;
+    for (int i = 0; i < ERROR_SLOTS; i++) {
+        struct error_slot *slot = &slots->slot[i];
+        if (!slot->code)
+            return slot;
+        if (slot != group && (!oldest || (int)(slot->number - oldest->number) < 0))
+            oldest = slot;
+    }
+    return oldest;
+}
+
 /* Forget the oldest failure, to keep this one. */
 static void slots_push(struct error_slots *slots, struct error_slot failure)
 {
     if (slots->next == 0)
         memset(slots->slot, 0, sizeof(slots->slot));
     struct error_slot *slot = &slots->slot[slots->next % ERROR_SLOTS];
+    if (BOUGH_UNLIKELY(slot->code == -BOUGH_EGROUP ||
+                       (slot->code && slot->number != slots->next - ERROR_SLOTS)))
+        slot = slots_spare(slots);
     error_free(slot->tree);
     *slot = failure;
+    slot->number = slots->next;
     if (++slots->next == 0)
         slots->next = ERROR_SLOTS;
 }
 
-/* The newest failure with 'code' (0: with any), or NULL. A cancel that is only a mark (see state.h) hides the
+/* The same of the running task. A cancel that is only a mark (see state.h) hides the
  * records of the cancels before it. */
 static struct error_slot *slots_find(int code)
 {
     struct bough_task *task = bough__current;
-    struct error_slots *slots = slots_here();
-    for (unsigned i = 1; i <= ERROR_SLOTS && slots->next; i++) {
-        unsigned at = slots->next - i;
-        struct error_slot *slot = &slots->slot[at % ERROR_SLOTS];
-        if (!slot->code || (code && slot->code != code))
-            continue;
-        bool hidden = code == -ECANCELED && task && (int)(task->cancel_mark - at) > 1;
-        return hidden ? NULL : slot;
-    }
-    return NULL;
+    struct error_slot *slot = slots_newest(slots_here(), code);
+    if (slot && code == -ECANCELED && task && (int)(task->cancel_mark - slot->number) > 1)
+        return NULL;
+    return slot;
 }
 
 /* Make its record, if it is still only a text. */
@@ -312,10 +339,10 @@ int error_absorb(int rc, bool *ret_caught)
 
 bool error_newest_is_cancel(const struct bough_task *task)
 {
-    const struct error_slots *slots = &task->errors;
-    const struct error_slot *newest = &slots->slot[(slots->next - 1) % ERROR_SLOTS];
+    struct error_slots *slots = (struct error_slots *)&task->errors;
+    const struct error_slot *newest = slots_newest(slots, -ECANCELED);
     return task->cancel_mark == slots->next + 1 ||
-           (slots->next && newest->code == -ECANCELED && !error_is_stray(newest->tree));
+           (newest && newest->number == slots->next - 1 && !error_is_stray(newest->tree));
 }
 
 /* --- for the user --- */

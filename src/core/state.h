@@ -19,10 +19,11 @@ struct run;
 struct binding;
 struct start;
 
-/* error: the last few failures of a task, the newest in slot[(next - 1) % ERROR_SLOTS]. */
+/* error: the last few failures of a task. */
 enum { ERROR_SLOTS = 4 };
 struct error_slot {
-    int code; /* 0: empty */
+    int code;        /* 0: empty */
+    unsigned number; /* the newest has 'next' - 1 */
     const char *text;
     struct bough_error *tree;
 };

@@ -145,6 +145,26 @@ TASK_TEST(it_may_replace_the_result)
     return 0;
 }
 
+static int tries_often(struct bough_manager *self, __attribute__((unused)) void *arg)
+{
+    int rc = bough_yield(self, NULL);
+    for (int i = 0; i < 20; i++)
+        (void)bough_fail(-EAGAIN, "try %d of the cleanup", i);
+    return rc;
+}
+
+TASK_TEST(a_group_that_it_passes_on_survives_whatever_fails_meanwhile_in_its_cleanup)
+{
+    int rc = 0;
+    bough_with (void *, nothing, tries_often, NULL, &rc)
+        rc = bough_keep(bough_fail(-EIO, "one"), bough_fail(-EPERM, "two"));
+    CHECK_EQ(rc, -BOUGH_EGROUP);
+    CHECK(bough_catch(&rc, -EIO));
+    CHECK_EQ(rc, -EPERM);
+    CHECK_STR(bough_error_message(bough_error_last()), "two");
+    return 0;
+}
+
 TASK_TEST(failing_before_the_yield_the_body_does_not_run)
 {
     struct door d = {.enter_fails = -ENOENT};

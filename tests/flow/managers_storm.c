@@ -248,12 +248,23 @@ static int grow_with(struct door *d, int depth)
     return rc;
 }
 
+/* Sometimes left by return: then what its exit fails with goes to the nursery around it, or to the
+ * task. */
+static int with_door(struct door *d, int depth, bool early)
+{
+    int rc = 0;
+    bough_with (struct door *, open, door, d, &rc) {
+        rc = grow_with(open, depth);
+        if (early)
+            return rc;
+    }
+    return rc;
+}
+
 static int in_manager(int depth)
 {
     struct door d = draw_door();
-    int rc = 0;
-    bough_with (struct door *, open, door, &d, &rc)
-        rc = grow_with(open, depth);
+    int rc = with_door(&d, depth, draw(3) == 0);
     check_doors(&d, 1);
     return rc;
 }
@@ -273,15 +284,24 @@ static int in_stack(int depth)
     return rc;
 }
 
-static int in_all(int depth)
+static int with_all(struct door *d, int depth, bool early)
 {
-    struct door d[3] = {draw_door(), draw_door(), draw_door()};
     struct bough_resource all[3];
     int rc = 0;
     for (int i = 0; i < 3; i++)
         all[i] = (struct bough_resource){.fn = door, .arg = &d[i]};
-    bough_with_all (all, 3, &rc)
+    bough_with_all (all, 3, &rc) {
         rc = grow_with(&d[draw(3)], depth);
+        if (early)
+            return rc;
+    }
+    return rc;
+}
+
+static int in_all(int depth)
+{
+    struct door d[3] = {draw_door(), draw_door(), draw_door()};
+    int rc = with_all(d, depth, draw(3) == 0);
     check_doors(d, 3);
     return rc;
 }
@@ -356,8 +376,11 @@ static int grow(int depth)
 
 static int blow(__attribute__((unused)) void *arg)
 {
+    int rc = 0;
     raised = 0;
-    return judge(grow(4));
+    bough_with_nursery (n, &rc)
+        rc = grow(4);
+    return judge(rc);
 }
 
 TEST(in_random_programs_what_is_entered_is_exited_once_and_every_error_arrives_once)
