@@ -4,6 +4,7 @@
 
 #include "bough/attributes.h"
 #include "bough/background.h"
+#include "bough/bridge.h"
 #include "bough/broadcast.h"
 #include "bough/channel.h"
 #include "bough/driver.h"

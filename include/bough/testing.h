@@ -31,7 +31,8 @@ BOUGH_BEGIN_DECLS
  *
  * A driver whose clock starts at 0 and stands still while any task can run. When all are blocked it jumps
  * to the next deadline. Descriptors are real: what is ready comes before a jump. While a gate is held
- * (bough/entry.h: a thread is at work) the clock waits for it, too. */
+ * (bough/entry.h: somebody may call in, as a thread that is at work) the clock does not jump: a deadline comes when
+ * its time has really passed. */
 
 /* bough_run_with() on a test kernel of its own; 'options' may be NULL, its driver is not used. */
 BOUGH_MUST_CHECK int bough_test_run(const struct bough_run_options *options, bough_task_fn *fn,

@@ -3,6 +3,7 @@
 #include "../harness.h"
 
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 TASK_TEST(the_clock_starts_at_0_and_stands_still_while_tasks_run)
@@ -233,10 +234,28 @@ TASK_TEST(while_a_gate_is_held_the_clock_waits_for_the_thread)
     struct guest guest = {.entry.fn = wake_guest, .wait.what = "a slow thread"};
     bough_with_nursery (n, &rc) {
         CHECK_EQ(bough_nursery_start_soon(n, wait_for_thread, &guest), 0);
-        rc = bough_sleep(BOUGH_MS);
+        rc = bough_sleep(BOUGH_MINUTE);
     }
     CHECK_EQ(guest.woken_at, 0);
-    CHECK_EQ(bough_now(), BOUGH_MS);
+    CHECK_EQ(bough_now(), BOUGH_MINUTE);
+    return rc;
+}
+
+static int64_t real_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * BOUGH_SEC + now.tv_nsec;
+}
+
+TASK_TEST(while_a_gate_is_held_a_deadline_comes_in_real_time)
+{
+    int64_t start = real_now();
+    struct bough_gate *gate = bough_gate_hold();
+    int rc = bough_sleep(20 * BOUGH_MS);
+    CHECK(real_now() - start >= 20 * BOUGH_MS);
+    CHECK_EQ(bough_now(), 20 * BOUGH_MS);
+    bough_gate_release(gate);
     return rc;
 }
 
