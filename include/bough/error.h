@@ -83,7 +83,8 @@ const struct bough_error *bough_error_last(void);
  * for a cancel its reason. NULL prints that there is no detail. */
 void bough_error_print(const struct bough_error *e, FILE *to);
 
-/* What a leaf or group says. For a group: the code as an int would carry it, no message, no place. */
+/* What a leaf or group says. For a group: the code as an int would carry it, no message, no place. NULL, as from
+ * bough_error_last(), is no error, without words: 0, "", no place. */
 int bough_error_code(const struct bough_error *e);
 const char *bough_error_message(const struct bough_error *e);
 const char *bough_error_file(const struct bough_error *e);
@@ -94,10 +95,14 @@ const char *bough_error_task(const struct bough_error *e); /* "main/server/conn-
 const struct bough_error *bough_error_first(const struct bough_error *group);
 const struct bough_error *bough_error_next(const struct bough_error *member);
 
+/* The first leaf with 'code', or NULL: what bough_catch() would take out, to be read before.
+ *     printf("%s\n", bough_error_message(bough_error_find(bough_error_last(), -EPIPE))); */
+const struct bough_error *bough_error_find(const struct bough_error *e, int code);
+
 /* How many leaves have 'code' (0: all). */
 unsigned bough_error_count(const struct bough_error *e, int code);
 
-/* "ECONNRESET: connection reset by peer"; also for the codes of this library. Static. */
+/* "Connection reset by peer"; also for the codes of this library, and "no error" for what is none. Static. */
 const char *bough_error_name(int code);
 
 BOUGH_END_DECLS

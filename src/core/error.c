@@ -482,27 +482,27 @@ const struct bough_error *bough_error_last(void)
 
 int bough_error_code(const struct bough_error *e)
 {
-    return e->code;
+    return e ? e->code : 0;
 }
 
 const char *bough_error_message(const struct bough_error *e)
 {
-    return e->message ? e->message : "";
+    return e && e->message ? e->message : "";
 }
 
 const char *bough_error_file(const struct bough_error *e)
 {
-    return e->file;
+    return e ? e->file : NULL;
 }
 
 int bough_error_line(const struct bough_error *e)
 {
-    return e->line;
+    return e ? e->line : 0;
 }
 
 const char *bough_error_task(const struct bough_error *e)
 {
-    return e->task ? e->task : "";
+    return e && e->task ? e->task : "";
 }
 
 const struct bough_error *bough_error_first(const struct bough_error *group)
@@ -513,6 +513,14 @@ const struct bough_error *bough_error_first(const struct bough_error *group)
 const struct bough_error *bough_error_next(const struct bough_error *member)
 {
     return member->next;
+}
+
+const struct bough_error *bough_error_find(const struct bough_error *e, int code)
+{
+    const struct bough_error *leaf = e && e->is_group ? e->first : e;
+    while (leaf && leaf->code != code)
+        leaf = leaf->next;
+    return leaf;
 }
 
 unsigned bough_error_count(const struct bough_error *e, int code)
@@ -527,9 +535,11 @@ unsigned bough_error_count(const struct bough_error *e, int code)
 
 const char *bough_error_name(int code)
 {
+    if (code >= 0)
+        return "no error";
     if (code == -BOUGH_EGROUP)
         return "several errors";
-    const char *name = code < 0 ? strerrordesc_np(-code) : NULL;
+    const char *name = strerrordesc_np(-code);
     return name ? name : "unknown error";
 }
 

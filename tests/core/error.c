@@ -476,3 +476,25 @@ TASK_TEST(a_real_error_passes_a_cancelled_scope_also_as_a_bare_code)
     CHECK_EQ(keep_under_a_cancel(-EIO, false), -EIO);
     return 0;
 }
+
+TASK_TEST(no_error_has_no_words_and_asking_it_is_no_crash)
+{
+    CHECK_EQ(bough_error_code(NULL), 0);
+    CHECK_STR(bough_error_message(NULL), "");
+    CHECK_STR(bough_error_task(NULL), "");
+    CHECK(bough_error_file(NULL) == NULL);
+    CHECK(bough_error_find(NULL, -EIO) == NULL);
+    CHECK_STR(bough_error_name(0), "no error");
+    return 0;
+}
+
+TASK_TEST(a_leaf_is_found_by_its_code_in_a_group_and_alone)
+{
+    int rc = bough_keep(bough_fail(-EIO, "first"), bough_fail(-EPIPE, "second"));
+    CHECK_EQ(rc, -BOUGH_EGROUP);
+    CHECK_STR(bough_error_message(bough_error_find(bough_error_last(), -EPIPE)), "second");
+    CHECK(bough_error_find(bough_error_last(), -ENOENT) == NULL);
+    CHECK_EQ(bough_fail(-ENOENT, "alone"), -ENOENT);
+    CHECK_STR(bough_error_message(bough_error_find(bough_error_last(), -ENOENT)), "alone");
+    return 0;
+}
