@@ -12,6 +12,7 @@
 #include "bough/error.h"
 #include "bough/exit_pool.h"
 #include "bough/exit_stack.h"
+#include "bough/file.h"
 #include "bough/flow.h"
 #include "bough/frame.h"
 #include "bough/generator.h"

@@ -1,0 +1,433 @@
+/* Files: what is cached at once, the rest in a thread.
+ *
+ * The descriptor is shared by the handle and by each call that is under way in a thread; the last one closes it. So a
+ * close or a free never has to wait for a call, and no call finds another file under its number.
+ * SPDX-License-Identifier: MIT */
+#include "io/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "bough/error.h"
+#include "bough/thread.h"
+#include "bough/wait.h"
+
+struct bough_file {
+    int fd;       /* -1: closed */
+    int shared;   /* what calls that are under way use, after a close */
+    unsigned in;  /* calls that are under way */
+    bool no_wait; /* reads may ask for what is cached */
+    bool orphan;  /* freed, with calls under way */
+};
+
+/* --- in a thread --- */
+
+static int close_it(void *arg)
+{
+    int rc = close(*(int *)arg) < 0 && errno != EINTR ? -errno : 0;
+    return rc < 0 ? rc : sys_call(EIO, 0); /* closed in any case */
+}
+
+static int run(int (*fn)(void *arg), void *arg)
+{
+    return bough_thread_run_with(&(struct bough_thread_options){.what = "a file"}, fn, arg);
+}
+
+int bough__file_thread_always(int (*fn)(void *arg), void *arg)
+{
+    int rc = 0;
+    bough_shielded (BOUGH_NEVER, &rc)
+        rc = run(fn, arg);
+    return rc;
+}
+
+int bough__path_call(int (*fn)(void *call), struct path_call *call, const char *what)
+{
+    int rc = run(fn, call);
+    if (rc >= 0 || rc == -ECANCELED)
+        return rc;
+    return bough_fail(rc, "%s %s: %s", what, call->path, bough_error_name(rc));
+}
+
+/* --- opening --- */
+
+static int closed(void)
+{
+    return bough_fail_text(-EBADF, "the file is closed");
+}
+
+int bough_file_adopt(int fd, struct bough_file **ret_file)
+{
+    struct bough_file *f = sys_malloc(sizeof(*f));
+    if (!f)
+        return bough_fail_text(-ENOMEM, "no memory for a file");
+    *f = (struct bough_file){.fd = fd, .shared = fd, .no_wait = true};
+    *ret_file = f;
+    return 0;
+}
+
+static int open_it(void *arg)
+{
+    const struct path_call *c = arg;
+    return sys_call(EMFILE, open(c->path, c->flags | O_CLOEXEC, (mode_t)c->mode));
+}
+
+int bough_file_open(const char *path, int flags, unsigned mode, struct bough_file **ret_file)
+{
+    struct path_call c = {.path = path, .flags = flags, .mode = mode};
+    int fd = bough__path_call(open_it, &c, "open");
+    if (fd < 0)
+        return fd;
+    int rc = bough_file_adopt(fd, ret_file);
+    if (rc < 0)
+        close(fd);
+    return rc;
+}
+
+int bough_file_fd(const struct bough_file *f)
+{
+    return f->fd;
+}
+
+/* --- calls on an open file --- */
+
+struct file_call {
+    struct bough_file *file;
+    int fd;
+    void *data;
+    size_t size;
+    int64_t offset; /* -1: at the position */
+    struct stat *stat;
+};
+
+/* Is nobody left who needs the descriptor? */
+static bool is_last(const struct bough_file *f)
+{
+    return f->in == 0 && f->fd < 0 && f->shared >= 0;
+}
+
+/* A call is over: if it was the last of a file that has been closed, close that; nobody asks how it went. */
+static void leave(struct bough_file *f)
+{
+    f->in--;
+    if (is_last(f)) {
+        close(f->shared);
+        f->shared = -1;
+    }
+    if (f->orphan && f->in == 0)
+        free(f);
+}
+
+static BOUGH_COLD int failed(int rc, const char *what)
+{
+    return rc == -ECANCELED ? rc : bough_fail(rc, "%s: %s", what, bough_error_name(rc));
+}
+
+static int file_call(int (*fn)(void *call), struct file_call *c, const char *what)
+{
+    struct bough_file *f = c->file;
+    if (f->fd < 0)
+        return closed();
+    c->fd = f->fd;
+    f->in++;
+    int rc = run(fn, c);
+    leave(f);
+    return rc < 0 ? failed(rc, what) : rc;
+}
+
+static int count_of(size_t size)
+{
+    return size < INT_MAX ? (int)size : INT_MAX;
+}
+
+/* --- reading --- */
+
+static int read_it(void *arg)
+{
+    const struct file_call *c = arg;
+    return c->offset < 0 ? sys_call(EIO, read(c->fd, c->data, c->size))
+                         : sys_call(EIO, pread(c->fd, c->data, c->size, c->offset));
+}
+
+/* What is in the cache, up to the first byte that is not; -EAGAIN: nothing. */
+static int read_cached(const struct file_call *c)
+{
+    struct iovec bytes = {.iov_base = c->data, .iov_len = c->size};
+    return sys_call(EAGAIN, preadv2(c->file->fd, &bytes, 1, c->offset, RWF_NOWAIT));
+}
+
+static int read_somewhere(struct file_call *c)
+{
+    int n, rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    if (c->file->fd < 0)
+        return closed();
+    if (!c->file->no_wait)
+        return file_call(read_it, c, "read");
+    n = read_cached(c);
+    if (n >= 0) {
+        bough_passed();
+        return n;
+    }
+    if (n != -EAGAIN && n != -EINTR) /* such as EOPNOTSUPP; if it is about the read, the thread will tell */
+        c->file->no_wait = false;
+    return file_call(read_it, c, "read");
+}
+
+/* A read that got a part of what is there, because the rest is not cached: a thread gets that. */
+static int read_rest(struct file_call *c)
+{
+    size_t done = 0, size = c->size;
+    while (done < size) {
+        int n = read_somewhere(c);
+        if (n < 0)
+            return done ? (int)done : n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+        c->data = (char *)c->data + n;
+        c->size -= (size_t)n;
+        if (c->offset >= 0)
+            c->offset += n;
+    }
+    return (int)done;
+}
+
+static int read_at(struct bough_file *f, void *ret_data, size_t size, int64_t offset)
+{
+    struct file_call c = {
+        .file = f, .data = ret_data, .size = (size_t)count_of(size), .offset = offset};
+    if (size == 0)
+        return f->fd < 0 ? closed() : bough_pass();
+    f->in++; /* it may be freed meanwhile */
+    int n = read_rest(&c);
+    leave(f);
+    return n;
+}
+
+int bough_file_read(struct bough_file *f, void *ret_data, size_t size)
+{
+    return read_at(f, ret_data, size, -1);
+}
+
+static int bad_offset(int64_t offset)
+{
+    return bough_fail(-EINVAL, "a position before the beginning of a file: %lld", (long long)offset);
+}
+
+int bough_file_pread(struct bough_file *f, void *ret_data, size_t size, int64_t offset)
+{
+    return offset < 0 ? bad_offset(offset) : read_at(f, ret_data, size, offset);
+}
+
+/* --- writing --- */
+
+static int write_it(void *arg)
+{
+    const struct file_call *c = arg;
+    return c->offset < 0 ? sys_call(ENOSPC, write(c->fd, c->data, c->size))
+                         : sys_call(ENOSPC, pwrite(c->fd, c->data, c->size, c->offset));
+}
+
+static int write_at(struct bough_file *f, const void *data, size_t size, int64_t offset)
+{
+    struct file_call c = {.file = f,
+                          .data = (void *)(uintptr_t)data,
+                          .size = (size_t)count_of(size),
+                          .offset = offset};
+    return file_call(write_it, &c, "write");
+}
+
+int bough_file_write(struct bough_file *f, const void *data, size_t size)
+{
+    return write_at(f, data, size, -1);
+}
+
+int bough_file_pwrite(struct bough_file *f, const void *data, size_t size, int64_t offset)
+{
+    return offset < 0 ? bad_offset(offset) : write_at(f, data, size, offset);
+}
+
+static int write_rest(struct bough_file *f, const char *data, size_t size)
+{
+    do {
+        int n = bough_file_write(f, data, size);
+        if (n < 0)
+            return n;
+        data += n;
+        size -= (size_t)n;
+    } while (size);
+    return 0;
+}
+
+int bough_file_write_all(struct bough_file *f, const void *data, size_t size)
+{
+    f->in++; /* it may be freed meanwhile */
+    int rc = write_rest(f, data, size);
+    leave(f);
+    return rc;
+}
+
+int64_t bough_file_seek(struct bough_file *f, int64_t offset, int whence)
+{
+    if (f->fd < 0)
+        return closed();
+    int64_t at = lseek(f->fd, offset, whence);
+    return at < 0 ? bough_fail(-errno, "seek: %s", bough_error_name(-errno)) : at;
+}
+
+/* --- the file itself --- */
+
+static int sync_it(void *arg)
+{
+    return sys_call(EIO, fsync(((struct file_call *)arg)->fd));
+}
+
+int bough_file_sync(struct bough_file *f)
+{
+    return file_call(sync_it, &(struct file_call){.file = f}, "sync");
+}
+
+static int sync_data(void *arg)
+{
+    return sys_call(EIO, fdatasync(((struct file_call *)arg)->fd));
+}
+
+int bough_file_sync_data(struct bough_file *f)
+{
+    return file_call(sync_data, &(struct file_call){.file = f}, "sync");
+}
+
+static int truncate_it(void *arg)
+{
+    const struct file_call *c = arg;
+    return sys_call(EFBIG, ftruncate(c->fd, c->offset));
+}
+
+int bough_file_truncate(struct bough_file *f, int64_t size)
+{
+    return file_call(truncate_it, &(struct file_call){.file = f, .offset = size}, "truncate");
+}
+
+static int stat_it(void *arg)
+{
+    const struct file_call *c = arg;
+    return sys_call(EIO, fstat(c->fd, c->stat));
+}
+
+int bough_file_stat(struct bough_file *f, struct stat *ret_stat)
+{
+    struct stat st;
+    int rc = file_call(stat_it, &(struct file_call){.file = f, .stat = &st}, "stat");
+    if (rc == 0)
+        *ret_stat = st;
+    return rc;
+}
+
+/* --- closing --- */
+
+int bough_file_close(struct bough_file *f)
+{
+    if (f->fd < 0)
+        return bough_pass();
+    int fd = f->fd;
+    f->fd = -1;
+    if (!is_last(f))
+        return 0;
+    f->shared = -1;
+    int rc = bough__file_thread_always(close_it, &fd);
+    if (rc != -EAGAIN && rc != -ENOMEM)
+        return rc < 0 ? failed(rc, "close") : 0;
+    (void)bough_catch(&rc, rc); /* no thread: close it here */
+    rc = close_it(&fd);
+    return rc < 0 ? failed(rc, "close") : 0;
+}
+
+void bough_file_free(struct bough_file *f)
+{
+    if (!f)
+        return;
+    f->fd = -1;
+    f->orphan = true;
+    f->in++;
+    leave(f);
+}
+
+/* --- whole files --- */
+
+struct whole {
+    const char *path;
+    size_t limit, size, room;
+    char *data;
+};
+
+static int whole_grow(struct whole *w)
+{
+    if (w->room - w->size > 1) /* a NUL behind it */
+        return 0;
+    size_t room = w->room ? 2 * w->room : 4096;
+    char *data = sys_realloc(w->data, room);
+    if (!data)
+        return -ENOMEM;
+    w->data = data;
+    w->room = room;
+    return 0;
+}
+
+/* The size that a file says it has is but a hint: in /proc it is 0. */
+static int whole_read(struct whole *w, int fd)
+{
+    struct stat st;
+    int n = sys_call(EIO, fstat(fd, &st));
+    if (n < 0)
+        return n;
+    if (w->limit && st.st_size > 0 && (size_t)st.st_size > w->limit)
+        return -EFBIG;
+    w->room = (st.st_size > 0 ? (size_t)st.st_size : 0) + 2;
+    w->data = sys_malloc(w->room);
+    if (!w->data)
+        return -ENOMEM;
+    do {
+        n = whole_grow(w);
+        if (n == 0)
+            n = sys_call(EIO, read(fd, w->data + w->size, w->room - w->size - 1));
+        if (n > 0)
+            w->size += (size_t)n;
+        if (w->limit && w->size > w->limit)
+            return -EFBIG;
+    } while (n > 0 || n == -EINTR);
+    return n;
+}
+
+static int whole_run(void *arg)
+{
+    struct whole *w = arg;
+    int fd = sys_call(EMFILE, open(w->path, O_RDONLY | O_CLOEXEC));
+    if (fd < 0)
+        return fd;
+    int rc = whole_read(w, fd);
+    close(fd);
+    return rc;
+}
+
+int bough_file_read_all(const char *path, size_t limit, char **ret_data, size_t *ret_size)
+{
+    struct whole w = {.path = path, .limit = limit};
+    int rc = run(whole_run, &w);
+    if (rc < 0) {
+        free(w.data);
+        if (rc == -EFBIG && limit)
+            return bough_fail(rc, "%s has more than %zu bytes, which is the limit", path, limit);
+        return rc == -ECANCELED ? rc : bough_fail(rc, "read %s: %s", path, bough_error_name(rc));
+    }
+    w.data[w.size] = '\0';
+    *ret_data = w.data;
+    *ret_size = w.size;
+    return 0;
+}
