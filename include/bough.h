@@ -7,6 +7,7 @@
 #include "bough/bridge.h"
 #include "bough/broadcast.h"
 #include "bough/channel.h"
+#include "bough/dirwatch.h"
 #include "bough/driver.h"
 #include "bough/entry.h"
 #include "bough/error.h"
