@@ -11,6 +11,7 @@
  *    and the error comes out.
  *  - If a manager's own scope fails or times out while the body runs, the body is cancelled, and the manager's yield
  *    returns when the body has left: cleanup never runs under a body that is still using the resource.
+ *  - If an enter failed there was no body; those that were entered see that failure as the result of their yield.
  *  - The exits run at once, and all of them to their end, whichever fail. Each sees how the body ended.
  *  - The errors are grouped: the body's, unless every manager suppresses it, and what managers add to it. A manager that returns
  *    the rc that its yield returned adds nothing.
@@ -45,7 +46,7 @@ void bough_exit_pool_open_at(struct bough_exit_pool *p, const struct bough_site 
 
 /* Enter a manager, and wait until it has yielded; from the body, or from tasks below it, also several at once. 0, and its value in
  * *ret_value (may be NULL); its failure, which touches nothing else; -EPROTO: it did not yield; -EBADF: the body has left. A cancel of the
- * caller cancels the manager, and waits for it. */
+ * caller cancels the manager, and waits for it; if it yields all the same, that returns -ECANCELED at once, and the enter fails. */
 BOUGH_MUST_CHECK int bough_exit_pool_enter(struct bough_exit_pool *p, bough_manager_fn *fn,
                                            void *arg, void **ret_value);
 #define bough_exit_pool_enter(p, fn, arg, ret_value)                                               \
@@ -61,13 +62,27 @@ BOUGH_MUST_CHECK int bough_exit_pool_close(struct bough_exit_pool *p, int rc);
 struct bough_resource {
     bough_manager_fn *fn;
     void *arg;
-    void *value; /* what it yielded */
+    void *value;      /* what it yielded */
+    const char *name; /* of its task, for errors and the task tree; NULL: that of the block */
 };
 
 /* Enter all resources at once, in the pool 'p', which is open: 0, or the failures of those that failed, when the others
  * have been cancelled. What was entered already stays entered, until the pool is closed. */
 BOUGH_MUST_CHECK int bough_exit_pool_enter_all(struct bough_exit_pool *p,
                                                struct bough_resource *resources, size_t count);
+
+/* A block with a pool, empty at first: 'p' is declared by it, a struct bough_exit_pool *. Ways out are those of bough_with. */
+#define bough_with_exit_pool(p, rc)                                                                \
+    for (struct bough_pool_block BOUGH_PASTE(bough_block_, p)                                      \
+             BOUGH_CLEANUP(bough_pool_block_abandon),                                              \
+         *BOUGH_PASTE(bough_open_, p) =                                                            \
+             bough_pool_block_enter(&BOUGH_PASTE(bough_block_, p), (struct bough_resource *)0, 0,  \
+                                    rc, BOUGH_SITE("bough_with_exit_pool"));                       \
+         BOUGH_PASTE(bough_open_, p);                                                              \
+         BOUGH_PASTE(bough_open_, p) = bough_pool_block_exit(&BOUGH_PASTE(bough_block_, p)))       \
+        BOUGH_BLOCK_GUARD_(p)                                                                      \
+    for (__attribute__((unused)) struct bough_exit_pool *p = &BOUGH_PASTE(bough_block_, p).pool;   \
+         !BOUGH_PASTE(bough_block_, p).ended; BOUGH_PASTE(bough_block_, p).ended = true)
 
 /* A block around 'count' managers, entered at once and exited at once. If an enter fails the body does not run. Ways out are those of
  * bough_with. */
@@ -83,7 +98,7 @@ BOUGH_MUST_CHECK int bough_exit_pool_enter_all(struct bough_exit_pool *p,
 struct bough_pool_block {
     struct bough_exit_pool pool;
     int *rc;
-    bool open;
+    bool open, ended;
 };
 struct bough_pool_block *bough_pool_block_enter(struct bough_pool_block *b,
                                                 struct bough_resource *resources, size_t count,

@@ -21,7 +21,8 @@
  *  - It runs only on demand: up to its next emit when somebody waits to receive.
  *  - A timeout or cancel of the consumer ends the receive and never touches the generator; no value is lost.
  *  - Leaving the block cancels the generator and waits for it. Its errors come out of the block.
- *  - Several consumers may receive: clone rx, or share it. When it returns they get the end.
+ *  - Several consumers may receive: clone rx, or share it. When it returns they get the end. Closing all receivers in the body
+ *    tells it to end.
  *  - It may emit with scopes and nurseries of its own open: they are those of its own task, and cannot leak to the consumer.
  *
  * An iterator is the cheap kind: a frame of the consumer's own task, for a series that is computed rather than waited

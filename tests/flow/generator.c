@@ -318,6 +318,51 @@ static int first_item(struct counter *c)
     return rc < 0 ? rc : -ENODATA;
 }
 
+static int goes_out(struct counter *c)
+{
+    int rc = 0;
+    bough_with_generator (rx, count, c, sizeof(int), &rc) {
+        expect(rx, 5);
+        goto out;
+    }
+    return 6;
+out:
+    return 4;
+}
+
+TASK_TEST(goto_and_continue_leave_it)
+{
+    struct counter c = {.first = 5, .last = 9, .cleanup = BOUGH_SEC};
+    int rc = 0;
+    CHECK_EQ(goes_out(&c), 4);
+    CHECK_EQ(c.ended, 1);
+    bough_with_generator (rx, count, &c, sizeof(int), &rc) {
+        expect(rx, 5);
+        rc = 3;
+        continue;
+    }
+    CHECK_EQ(rc, 3);
+    CHECK_EQ(c.ended, 2);
+    return 0;
+}
+
+static int fails_after_return(void *arg)
+{
+    CHECK_EQ(first_item(arg), 5);
+    return 0;
+}
+
+TASK_TEST(its_error_after_return_goes_to_the_task)
+{
+    struct counter c = {.first = 5, .last = 9, .fails = -EIO};
+    int rc = 0;
+    bough_with_nursery (n, &rc)
+        rc = bough_nursery_start_soon(n, fails_after_return, &c);
+    CHECK_EQ(rc, -EIO);
+    CHECK_EQ(leaves(rc), 1);
+    return 0;
+}
+
 TASK_TEST(break_and_return_leave_it)
 {
     struct counter c = {.first = 5, .last = 9, .cleanup = BOUGH_SEC};

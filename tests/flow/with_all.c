@@ -262,6 +262,28 @@ TASK_TEST(cancelled_while_it_enters_the_body_does_not_run_whatever_the_managers_
     return 0;
 }
 
+TASK_TEST(enter_all_does_the_same_in_a_pool_that_is_open)
+{
+    struct door doors[3] = {{.setup = 2 * BOUGH_SEC}, {.setup = BOUGH_SEC}, {0}};
+    struct door fails[2] = {{.setup = BOUGH_SEC, .enter_fails = -ENOENT}, {0}};
+    struct bough_resource all[3], more[2];
+    struct bough_exit_pool p;
+    fill(all, doors, 3);
+    fill(more, fails, 2);
+    bough_exit_pool_open(&p);
+    CHECK_EQ(bough_exit_pool_enter_all(&p, all, 3), 0);
+    CHECK_EQ(bough_now(), 2 * BOUGH_SEC);
+    CHECK(all[0].value == &doors[0] && all[2].value == &doors[2]);
+    CHECK_EQ(bough_exit_pool_enter_all(&p, more, 2), -ENOENT);
+    CHECK_EQ(leaves(-ENOENT), 1);
+    CHECK(fails[1].entered == 1 && fails[1].exited == 0); /* it stays until the pool is closed */
+    CHECK_EQ(bough_exit_pool_enter_all(&p, NULL, 0), 0);
+    CHECK_EQ(use(&doors[0], BOUGH_SEC), 0);
+    CHECK_EQ(bough_exit_pool_close(&p, 0), 0);
+    CHECK(fails[1].exited == 1 && doors[2].exited == 1);
+    return 0;
+}
+
 /* --- the body --- */
 
 TASK_TEST(each_sees_the_error_of_the_body_which_comes_out_once)
@@ -391,4 +413,45 @@ TASK_TEST(return_because_a_manager_failed_shows_them_the_cancel_and_its_error_is
     CHECK_EQ(leaves(rc), 1);
     CHECK(doors[0].saw == -ECANCELED && doors[1].saw == -ECANCELED);
     return 0;
+}
+
+static int named(struct bough_manager *self, __attribute__((unused)) void *arg)
+{
+    int rc = bough_yield(self, NULL);
+    return rc < 0 ? rc : bough_fail(-ENODATA, "nothing in here");
+}
+
+TASK_TEST(the_task_of_a_resource_may_have_a_name_that_its_errors_show)
+{
+    int rc = 0;
+    struct bough_resource all[] = {{.fn = named, .name = "archive"}};
+    bough_with_all (all, 1, &rc)
+        rc = 0;
+    CHECK_EQ(rc, -ENODATA);
+    CHECK_HAS(bough_error_task(bough_error_last()), "archive");
+    return 0;
+}
+
+static int counted(struct bough_manager *self, void *arg)
+{
+    int rc = bough_yield(self, arg);
+    ++*(int *)arg;
+    return rc;
+}
+
+TASK_TEST(a_pool_has_a_block_of_its_own)
+{
+    int rc = 0, exits = 0;
+    void *value = NULL;
+    bough_with_exit_pool(p, &rc)
+    {
+        rc = bough_exit_pool_enter(p, counted, &exits, &value);
+        if (rc == 0)
+            rc = bough_exit_pool_enter(p, counted, &exits, NULL);
+        CHECK(value == &exits);
+        if (rc == 0)
+            break;
+    }
+    CHECK_EQ(exits, 2);
+    return rc;
 }
