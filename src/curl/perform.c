@@ -1,13 +1,14 @@
 /* Transfers, many at once over one multi handle, and nobody extra to drive them.
  *
- * Of the tasks that are in bough_curl_perform() one leads: it waits for the sockets of all and lets curl work. The others sleep until
- * their transfer has ended, or until they have to lead:
+ * Of the tasks that are in bough_curl_perform() one leads: it waits for the sockets of all and lets
+ * curl work. The others sleep until their transfer has ended, or until they have to lead:
  *
  *     follows --its transfer ends--> leaves
- *     follows --the leader leaves--> leads --its transfer ends, or a cancel--> leaves, and wakes the next leader
+ *     follows --the leader leaves--> leads --its transfer ends, or a cancel--> leaves, and wakes
+ * the next leader
  *
- * Why not a task of its own: it would need a nursery to live in, and would be there while nothing is to be done.
- * Invariant: 'leader' is set exactly as long as any task is waiting in perform.
+ * Why not a task of its own: it would need a nursery to live in, and would be there while nothing
+ * is to be done. Invariant: 'leader' is set exactly as long as any task is waiting in perform.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
@@ -119,7 +120,8 @@ static void set_options(CURL *easy, char *text)
 
 int bough_curl_perform(struct bough_curl *c, void *easy)
 {
-    struct transfer t = {.easy = easy, .wait = {.abort = bough_wait_leave, .what = "a transfer by curl"}};
+    struct transfer t = {.easy = easy,
+                         .wait = {.abort = bough_wait_leave, .what = "a transfer by curl"}};
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;

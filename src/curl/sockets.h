@@ -4,7 +4,8 @@
 
 #include <curl/curl.h>
 
-/* An epoll set with all sockets of a multi handle and a timer, so that one wait is enough for all of them. */
+/* An epoll set with all sockets of a multi handle and a timer, so that one wait is enough for all
+ * of them. */
 struct bough__curl_sockets {
     int set, timer;
 };

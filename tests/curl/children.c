@@ -39,15 +39,14 @@ static void stop(pid_t pid)
     waitpid(pid, NULL, 0);
 }
 
-static const char files_server[] =
-    "import sys, http.server, functools\n"
-    "class H(http.server.SimpleHTTPRequestHandler):\n"
-    "    protocol_version = 'HTTP/1.1'\n"
-    "    def log_message(self, *a): pass\n"
-    "h = functools.partial(H, directory=sys.argv[1])\n"
-    "s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), h)\n"
-    "print(s.server_address[1], flush=True)\n"
-    "s.serve_forever()\n";
+static const char files_server[] = "import sys, http.server, functools\n"
+                                   "class H(http.server.SimpleHTTPRequestHandler):\n"
+                                   "    protocol_version = 'HTTP/1.1'\n"
+                                   "    def log_message(self, *a): pass\n"
+                                   "h = functools.partial(H, directory=sys.argv[1])\n"
+                                   "s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), h)\n"
+                                   "print(s.server_address[1], flush=True)\n"
+                                   "s.serve_forever()\n";
 
 struct fetch {
     struct bough_curl *c;

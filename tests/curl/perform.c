@@ -365,7 +365,8 @@ CURL_TEST(a_handle_is_in_one_transfer_at_a_time)
 
 /* --- names --- */
 
-/* The program's getaddrinfo comes before the system's, also for curl: "slow.test" takes until it is let go. */
+/* The program's getaddrinfo comes before the system's, also for curl: "slow.test" takes until it is
+ * let go. */
 static volatile bool let_go;
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,

@@ -1,4 +1,5 @@
-/* What the tests of bough-curl fetch from: a small server of our own, which can be as bad as wanted.
+/* What the tests of bough-curl fetch from: a small server of our own, which can be as bad as
+ * wanted.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,7 +19,8 @@ struct server {
 static inline int answer(struct bough_stream *s, const char *status, const char *body, size_t size)
 {
     char head[256];
-    int length = snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", status, size);
+    int length =
+        snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", status, size);
     int rc = bough_stream_send_all(s, head, (size_t)length);
     return rc == 0 ? bough_stream_send_all(s, body, size) : rc;
 }
@@ -43,7 +45,8 @@ static inline int serve_target(struct server *server, struct bough_stream *s, co
         return bough_sleep_forever();
     }
     if (strcmp(target, "/short") == 0)
-        return bough_stream_send_all(s, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all", 47);
+        return bough_stream_send_all(s, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all",
+                                     47);
     if (strcmp(target, "/nothing") == 0)
         return 0;
     if (strcmp(target, "/garbage") == 0)
@@ -151,7 +154,8 @@ static inline CURL *handle(unsigned port, const char *path, struct page *page)
 }
 
 /* The whole of a transfer. */
-static inline int get(struct bough_curl *c, struct server *server, const char *path, struct page *page)
+static inline int get(struct bough_curl *c, struct server *server, const char *path,
+                      struct page *page)
 {
     CURL *easy = handle(bough_listener_port(server->listener), path, page);
     int rc = bough_curl_perform(c, easy);
