@@ -30,8 +30,8 @@ typedef int bough_thread_fn(void *arg);
 struct bough_thread_options {
     /* A token of it is held while the thread runs. NULL: the run's own, of BOUGH_THREADS. */
     struct bough_limiter *limiter;
-    /* A cancel ends the wait at once with -ECANCELED. 'arg' is then the thread's until it ends; after that drop(arg) is called, in
-     * either thread. */
+    /* A cancel ends the wait at once with -ECANCELED, and gives the token back. 'arg' is then the thread's until it ends; after
+     * that drop(arg) is called, in either thread. */
     bool abandon;
     void (*drop)(void *arg); /* may be NULL */
     const char *what;        /* for the task tree */

@@ -15,6 +15,15 @@
 #include "bough/panic.h"
 #include "bough/task.h"
 
+/* What a manager's task is started with. */
+struct membership {
+    struct bough_exit_pool *pool;
+    bough_manager_fn *fn;
+    void *arg;
+    const char *name;
+    const struct bough_site *site;
+};
+
 /* A manager's task, on its stack. */
 struct member {
     struct bough_manager manager;
@@ -110,29 +119,39 @@ static int refuse(const struct member *member, int rc)
 
 static int member_main(void *arg)
 {
-    struct member *member = arg;
-    struct bough_exit_pool *p = member->pool;
-    member->task = bough_task_current();
-    int rc = member->manager.fn(&member->manager, member->manager.arg);
-    if (rc >= 0 && member->manager.misused)
-        rc = bough_fail_at(-EPROTO, member->manager.site, "the manager %s yielded twice",
-                           member->manager.site->what);
-    if (!member->entered)
-        return refuse(member, rc);
-    rc = judge(p, rc);
-    wait_for_the_others(p);
+    const struct membership *m = arg;
+    struct member member;
+    member.manager.yield = yield_in_pool;
+    member.manager.site = m->site;
+    member.manager.misused = false;
+    member.pool = m->pool;
+    member.task = bough_task_current();
+    member.asked = member.entered = false;
+    if (m->name)
+        bough_task_set_name("%s", m->name);
+    int rc = m->fn(&member.manager, m->arg);
+    if (rc >= 0 && member.manager.misused)
+        rc = bough_fail_at(-EPROTO, m->site, "the manager %s yielded twice", m->site->what);
+    if (!member.entered)
+        return refuse(&member, rc);
+    rc = judge(m->pool, rc);
+    wait_for_the_others(m->pool);
     return rc;
+}
+
+static int enter(const struct membership *m, void **ret_value)
+{
+    if (m->pool->left)
+        return bough_fail_text(-EBADF, "the body of the exit pool has left");
+    return bough_nursery_start_with_at(&m->pool->nursery, member_main, m, sizeof(*m), ret_value,
+                                       m->site);
 }
 
 int bough_exit_pool_enter_at(struct bough_exit_pool *p, bough_manager_fn *fn, void *arg,
                              void **ret_value, const struct bough_site *site)
 {
-    struct member member = {
-        .manager = {.fn = fn, .arg = arg, .yield = yield_in_pool, .site = site}, .pool = p};
-    if (p->left)
-        return bough_fail_text(-EBADF, "the body of the exit pool has left");
-    return bough_nursery_start_with_at(&p->nursery, member_main, &member, sizeof(member), ret_value,
-                                       site);
+    struct membership m = {.pool = p, .fn = fn, .arg = arg, .site = site};
+    return enter(&m, ret_value);
 }
 
 int(bough_exit_pool_enter)(struct bough_exit_pool *p, bough_manager_fn *fn, void *arg,
@@ -188,7 +207,9 @@ static int enter_one(void *arg)
 {
     struct entering *e = arg;
     struct bough_resource *r = e->resource;
-    return bough_exit_pool_enter_at(e->pool, r->fn, r->arg, &r->value, e->site);
+    struct membership m = {
+        .pool = e->pool, .fn = r->fn, .arg = r->arg, .name = r->name, .site = e->site};
+    return enter(&m, &r->value);
 }
 
 static int enter_all(struct bough_exit_pool *p, struct bough_resource *resources, size_t count,
@@ -196,9 +217,10 @@ static int enter_all(struct bough_exit_pool *p, struct bough_resource *resources
 {
     int rc = 0;
     bough_with_nursery (n, &rc) {
-        for (size_t i = 0; i < count && rc == 0; i++)
-            rc = BOUGH_START(n, enter_one, struct entering, .pool = p, .resource = &resources[i],
-                             .site = site);
+        for (size_t i = 0; i < count && rc == 0; i++) {
+            struct entering e = {.pool = p, .resource = &resources[i], .site = site};
+            rc = bough_nursery_start_soon_with_at(n, enter_one, &e, sizeof(e), site);
+        }
     }
     return rc;
 }
@@ -209,14 +231,14 @@ int bough_exit_pool_enter_all(struct bough_exit_pool *p, struct bough_resource *
     return enter_all(p, resources, count, BOUGH_SITE("bough_exit_pool_enter_all"));
 }
 
-/* --- the block --- */
+/* --- the blocks --- */
 
 struct bough_pool_block *bough_pool_block_enter(struct bough_pool_block *b,
                                                 struct bough_resource *resources, size_t count,
                                                 int *rc, const struct bough_site *site)
 {
     b->rc = rc;
-    b->open = false;
+    b->open = b->ended = false;
     bough_exit_pool_open_at(&b->pool, site);
     int entered = enter_all(&b->pool, resources, count, site);
     if (entered < 0) {

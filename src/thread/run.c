@@ -121,7 +121,6 @@ static void call_news(struct bough_entry *entry)
     if (c->wait) {
         bough_wake(&c->wait->wait, 0);
     } else if (c->done) {
-        bough_limiter_release_on_behalf(c->limiter, c);
         call_drop(c);
     } else {
         answer(c, bough_fail_text(-ECANCELED, "the task that waited for this thread has left"));
@@ -134,8 +133,11 @@ static bool call_abort(struct bough_wait *wait)
 {
     struct thread_wait *w = bough_container_of(wait, struct thread_wait, wait);
     __atomic_store_n(&w->call->cancelled, 1, __ATOMIC_RELEASE);
-    if (w->abandon)
+    if (w->abandon) {
         w->call->wait = NULL;
+        /* Now, while we are there to do it: the thread may outlive the run, and the limiter. */
+        bough_limiter_release_on_behalf(w->call->limiter, w->call);
+    }
     return w->abandon;
 }
 
