@@ -10,6 +10,7 @@
 #include "bough/error.h"
 #include "bough/observe.h"
 #include "io/epoll.h"
+#include "io/uring.h"
 
 /* What the environment says, where the options say nothing. */
 static int options_from_environment(struct bough_run_options *options)
@@ -37,12 +38,39 @@ __attribute__((constructor)) static void show_tree_in_panics(void)
     bough__panic_picture = bough_tree_print;
 }
 
+static int uring_refused(int rc)
+{
+    switch (rc) {
+    case -ENOTSUP:
+        return bough_fail_text(rc, "bough_run: this build has no io_uring driver: liburing was missing");
+    case -ENOSYS:
+        return bough_fail_text(rc, "bough_run: this kernel has no io_uring, or one older than Linux 5.13");
+    case -EPERM:
+    case -EACCES:
+        return bough_fail_text(rc, "bough_run: io_uring is forbidden here (a seccomp filter, or "
+                                   "kernel.io_uring_disabled)");
+    default:
+        return bough_fail(rc, "bough_run: no io_uring to be had");
+    }
+}
+
+/* AUTO is epoll: io_uring has measured no better (TCP echo, bench/). */
 static int open_driver(enum bough_io io, struct bough_driver **ret_driver)
 {
-    if (io == BOUGH_IO_URING)
-        return bough_fail_text(-ENOTSUP, "bough_run: this build has no io_uring driver");
+    if (io == BOUGH_IO_URING) {
+        int rc = bough__uring_open(ret_driver);
+        return rc < 0 ? uring_refused(rc) : 0;
+    }
     int rc = bough__epoll_open(ret_driver);
     return rc < 0 ? bough_fail(rc, "bough_run: no epoll to be had") : 0;
+}
+
+static void close_driver(enum bough_io io, struct bough_driver *driver)
+{
+    if (io == BOUGH_IO_URING)
+        bough__uring_close(driver);
+    else
+        bough__epoll_close(driver);
 }
 
 int bough_run_with(const struct bough_run_options *options, bough_task_fn *fn, void *arg)
@@ -58,7 +86,7 @@ int bough_run_with(const struct bough_run_options *options, bough_task_fn *fn, v
         return rc;
     rc = bough_run_on(driver, &wanted, fn, arg);
     if (!wanted.driver)
-        bough__epoll_close(driver);
+        close_driver(wanted.io, driver);
     return rc;
 }
 

@@ -1,4 +1,4 @@
-/* What the tests of descriptors share: each runs on the test kernel and again on the real driver, and no descriptor may
+/* What the tests of descriptors share: each runs on the test kernel and again on each real driver, and no descriptor may
  * be left over.
  * SPDX-License-Identifier: MIT */
 #pragma once
@@ -30,12 +30,28 @@ __attribute__((unused)) static int open_descriptors(void)
     return count;
 }
 
-__attribute__((unused)) static void run_io(const char *file, int line, bool real,
+__attribute__((unused)) static int run_nothing(__attribute__((unused)) void *arg)
+{
+    return 0;
+}
+
+/* Skips the test where io_uring cannot be had. */
+__attribute__((unused)) static void need_uring(void)
+{
+    const struct bough_run_options options = {.io = BOUGH_IO_URING};
+    if (bough_run_with(&options, run_nothing, NULL) < 0)
+        test_skip("%s", bough_error_message(bough_error_last()));
+}
+
+__attribute__((unused)) static void run_io(const char *file, int line, enum bough_io io,
                                            int (*fn)(void *arg))
 {
-    const struct bough_run_options options = {.io = BOUGH_IO_EPOLL};
+    const struct bough_run_options options = {.io = io};
+    if (io == BOUGH_IO_URING)
+        need_uring();
     int before = open_descriptors();
-    int rc = real ? bough_run_with(&options, fn, NULL) : bough_test_run(NULL, fn, NULL);
+    /* AUTO stands for the test kernel. */
+    int rc = io == BOUGH_IO_AUTO ? bough_test_run(NULL, fn, NULL) : bough_run_with(&options, fn, NULL);
     if (rc < 0) {
         bough_error_print(bough_error_last(), stderr);
         test_fail(file, line, "the test returned %d (%s)", rc, bough_error_name(rc));
@@ -45,26 +61,24 @@ __attribute__((unused)) static void run_io(const char *file, int line, bool real
         test_fail(file, line, "%d descriptors were open before, %d are now", before, after);
 }
 
-/* A test that is the main task of a run on the test kernel, and the same on the real one. */
+#define IO_TEST_ON_(name, test_name, io)                                                           \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        run_io(__FILE__, __LINE__, io, test_name##_task);                                          \
+    }
+
+/* A test that is the main task of a run on the test kernel, and the same on the real ones. */
 #define IO_TEST(test_name)                                                                         \
     static int test_name##_task(void *arg);                                                        \
-    TEST(test_name)                                                                                \
-    {                                                                                              \
-        run_io(__FILE__, __LINE__, false, test_name##_task);                                       \
-    }                                                                                              \
-    TEST(test_name##_really)                                                                       \
-    {                                                                                              \
-        run_io(__FILE__, __LINE__, true, test_name##_task);                                        \
-    }                                                                                              \
+    IO_TEST_ON_(test_name, test_name, BOUGH_IO_AUTO)                                               \
+    IO_TEST_ON_(test_name##_really, test_name, BOUGH_IO_EPOLL)                                     \
+    IO_TEST_ON_(test_name##_on_io_uring, test_name, BOUGH_IO_URING)                                \
     static int test_name##_task(__attribute__((unused)) void *arg)
 
 /* One that needs the time of the test kernel. */
 #define VIRTUAL_IO_TEST(test_name)                                                                 \
     static int test_name##_task(void *arg);                                                        \
-    TEST(test_name)                                                                                \
-    {                                                                                              \
-        run_io(__FILE__, __LINE__, false, test_name##_task);                                       \
-    }                                                                                              \
+    IO_TEST_ON_(test_name, test_name, BOUGH_IO_AUTO)                                               \
     static int test_name##_task(__attribute__((unused)) void *arg)
 
 /* --- pairs of descriptors --- */

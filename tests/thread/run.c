@@ -57,7 +57,7 @@ static int run_abandon(void *arg)
     return bough_thread_run_with(&options, work_do, arg);
 }
 
-/* A call on the test kernel and on the real driver. */
+/* A call on the test kernel and on a real driver, which the environment may name. */
 #define BOTH_TEST(test_name)                                                                       \
     static int test_name##_task(void *arg);                                                        \
     TEST(test_name)                                                                                \
@@ -66,8 +66,7 @@ static int run_abandon(void *arg)
     }                                                                                              \
     TEST(test_name##_really)                                                                       \
     {                                                                                              \
-        const struct bough_run_options options = {.io = BOUGH_IO_EPOLL};                           \
-        CHECK_EQ(bough_run_with(&options, test_name##_task, NULL), 0);                             \
+        CHECK_EQ(bough_run(test_name##_task, NULL), 0);                                            \
     }                                                                                              \
     static int test_name##_task(__attribute__((unused)) void *arg)
 

@@ -1,0 +1,16 @@
+/* What stands for the io_uring driver in a build without liburing.
+ * SPDX-License-Identifier: MIT */
+#include "io/uring.h"
+
+#include <errno.h>
+
+int bough__uring_open(struct bough_driver **ret_driver)
+{
+    (void)ret_driver;
+    return -ENOTSUP;
+}
+
+void bough__uring_close(struct bough_driver *driver)
+{
+    (void)driver;
+}

@@ -1,0 +1,78 @@
+/* Drivers by themselves, without a run: what bough/driver.h says of them.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "io.h"
+
+#include "io/epoll.h"
+#include "io/uring.h"
+
+/* A wait that nobody parks in: it counts. */
+struct probe {
+    struct bough_wait wait;
+    int woken, result;
+};
+
+__attribute__((unused)) static void probe_woken(struct bough_wait *wait, int result)
+{
+    struct probe *p = bough_container_of(wait, struct probe, wait);
+    p->woken++;
+    p->result = result;
+}
+
+#define PROBE                                                                                      \
+    {                                                                                              \
+        .wait = {.woken = probe_woken}                                                             \
+    }
+
+__attribute__((unused)) static int watch(struct bough_driver *d, int fd, enum bough_direction direction, struct probe *p)
+{
+    return d->watch(d, fd, direction, &p->wait);
+}
+
+/* What has happened by now. */
+__attribute__((unused)) static int look(struct bough_driver *d)
+{
+    return d->wait(d, INT64_MIN);
+}
+
+__attribute__((unused)) static struct bough_driver *open_epoll(void)
+{
+    struct bough_driver *driver;
+    CHECK_EQ(bough__epoll_open(&driver), 0);
+    return driver;
+}
+
+__attribute__((unused)) static struct bough_driver *open_uring(void)
+{
+    struct bough_driver *driver;
+    need_uring();
+    CHECK_EQ(bough__uring_open(&driver), 0);
+    return driver;
+}
+
+#define DRIVER_TEST_ON_(name, test_name, kind)                                                     \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        struct bough_driver *driver = open_##kind();                                               \
+        test_name##_on(driver);                                                                    \
+        CHECK_EQ(driver->watched, 0);                                                              \
+        bough__##kind##_close(driver);                                                             \
+    }
+
+#define EPOLL_TEST(test_name)                                                                      \
+    static void test_name##_on(struct bough_driver *d);                                            \
+    DRIVER_TEST_ON_(test_name, test_name, epoll)                                                   \
+    static void test_name##_on(struct bough_driver *d)
+
+#define URING_TEST(test_name)                                                                      \
+    static void test_name##_on(struct bough_driver *d);                                            \
+    DRIVER_TEST_ON_(test_name, test_name, uring)                                                   \
+    static void test_name##_on(struct bough_driver *d)
+
+/* On each of them. */
+#define DRIVER_TEST(test_name)                                                                     \
+    static void test_name##_on(struct bough_driver *d);                                            \
+    DRIVER_TEST_ON_(test_name, test_name, epoll)                                                   \
+    DRIVER_TEST_ON_(test_name##_on_io_uring, test_name, uring)                                     \
+    static void test_name##_on(struct bough_driver *d)

@@ -1,0 +1,304 @@
+/* What is io_uring's own: requests that outlive who made them, and files that they hold.
+ * SPDX-License-Identifier: MIT */
+#include "driver.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+/* Until somebody is woken. */
+static void wait_for(struct bough_driver *d, const struct probe *p, int woken)
+{
+    for (int64_t end = d->now(d) + 10 * BOUGH_SEC; p->woken < woken;) {
+        CHECK(d->now(d) < end);
+        CHECK(d->wait(d, end) >= 0);
+    }
+}
+
+/* --- requests that were given up --- */
+
+URING_TEST(what_is_ready_already_is_told)
+{
+    struct probe in = PROBE, out = PROBE;
+    int fds[2];
+    make_socketpair(fds);
+    CHECK_EQ(d->adopt(d, fds[0]), 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    for (int round = 1; round <= 3; round++) { /* it asks for the level, adopted or not */
+        CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &in), 0);
+        CHECK_EQ(watch(d, fds[0], BOUGH_WRITABLE, &out), 0);
+        CHECK_EQ(look(d), 2);
+        CHECK_EQ(in.woken, round);
+        CHECK_EQ(out.woken, round);
+    }
+    d->closing(d, fds[0]);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+URING_TEST(a_request_that_was_given_up_serves_who_waits_next)
+{
+    struct probe old = PROBE, new = PROBE;
+    int fds[2];
+    make_socketpair(fds);
+    CHECK_EQ(d->adopt(d, fds[0]), 0);
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &old), 0);
+        if (i % 3)
+            CHECK_EQ(look(d), 0);
+        d->unwatch(d, fds[0], BOUGH_READABLE);
+    }
+    CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &new), 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    CHECK_EQ(look(d), 1);
+    CHECK_EQ(old.woken, 0);
+    CHECK_EQ(new.woken, 1);
+    d->closing(d, fds[0]);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+URING_TEST(a_late_completion_wakes_nobody_else)
+{
+    struct probe old = PROBE, new = PROBE;
+    int fds[2], other[2];
+    make_pipe(fds);
+    make_pipe(other);
+    CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &old), 0);
+    CHECK_EQ(look(d), 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1); /* complete, and not reaped */
+    d->unwatch(d, fds[0], BOUGH_READABLE);
+    CHECK_EQ(dup2(other[0], fds[0]), fds[0]);
+    CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &new), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(look(d), 0);
+    CHECK_EQ(old.woken + new.woken, 0);
+    CHECK_EQ(write(other[1], "x", 1), 1);
+    CHECK_EQ(look(d), 1);
+    CHECK_EQ(new.woken, 1);
+    for (int i = 0; i < 2; i++) {
+        close(fds[i]);
+        close(other[i]);
+    }
+}
+
+/* Each takes a place in the table, and none may be left over. */
+URING_TEST(waits_come_and_go_without_end)
+{
+    enum { PIPES = 50 };
+    static struct probe probes[PIPES];
+    int fds[PIPES][2], rounds = test_scale(300);
+    for (int i = 0; i < PIPES; i++) {
+        probes[i] = (struct probe)PROBE;
+        make_pipe(fds[i]);
+    }
+    for (int round = 0; round < rounds; round++) {
+        for (int i = 0; i < PIPES; i++)
+            CHECK_EQ(watch(d, fds[i][0], BOUGH_READABLE, &probes[i]), 0);
+        if (round % 2)
+            CHECK_EQ(look(d), 0);
+        for (int i = 0; i < PIPES; i++)
+            d->unwatch(d, fds[i][0], BOUGH_READABLE);
+        if (round % 3)
+            CHECK_EQ(look(d), 0);
+    }
+    CHECK_EQ(d->watched, 0);
+    for (int i = 0; i < PIPES; i++) {
+        CHECK_EQ(probes[i].woken, 0);
+        close(fds[i][0]);
+        close(fds[i][1]);
+    }
+}
+
+/* More than the ring takes at once, and more completions than it has room for. */
+URING_TEST(rings_that_are_full_lose_nothing)
+{
+    enum { MANY = 6000 };
+    static struct probe probes[MANY];
+    static int fds[MANY];
+    int pair[2], many = test_scale(MANY);
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur < (rlim_t)many + 50)
+        test_skip("only %d descriptors may be open", (int)limit.rlim_cur);
+    make_pipe(pair);
+    for (int i = 0; i < many; i++) {
+        probes[i] = (struct probe)PROBE;
+        fds[i] = dup(pair[0]);
+        CHECK_EQ(d->adopt(d, fds[i]), 0);
+        CHECK_EQ(watch(d, fds[i], BOUGH_READABLE, &probes[i]), 0);
+    }
+    CHECK_EQ(look(d), 0);
+    CHECK_EQ(d->watched, many);
+    CHECK_EQ(write(pair[1], "x", 1), 1);
+    while (d->watched)
+        CHECK(d->wait(d, d->now(d) + 10 * BOUGH_SEC) > 0);
+    for (int i = 0; i < many; i++) {
+        CHECK_EQ(probes[i].woken, 1);
+        d->closing(d, fds[i]);
+        close(fds[i]);
+    }
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* --- files that requests hold --- */
+
+static bool has_hung_up(int fd)
+{
+    struct pollfd now = {.fd = fd, .events = POLLIN};
+    return poll(&now, 1, 0) == 1 && (now.revents & POLLHUP);
+}
+
+/* A request holds the open file: it would stay open. */
+URING_TEST(what_is_closed_with_notice_is_closed_at_once)
+{
+    for (int kind = 0; kind < 6; kind++) {
+        struct probe p = PROBE;
+        int fds[2];
+        make_pipe(fds); /* the end that is watched is the one that writes: nothing comes of it */
+        (void)fill(fds[1]);
+        if (kind % 2)
+            CHECK_EQ(d->adopt(d, fds[1]), 0);
+        CHECK_EQ(watch(d, fds[1], BOUGH_WRITABLE, &p), 0);
+        if (kind / 2 != 1) /* submitted, or not even that */
+            CHECK_EQ(look(d), 0);
+        if (kind / 2 == 2) /* or given up before */
+            d->unwatch(d, fds[1], BOUGH_WRITABLE);
+        d->closing(d, fds[1]);
+        CHECK_EQ(p.woken, kind / 2 == 2 ? 0 : 1);
+        (void)drain(fds[0]);
+        close(fds[1]);
+        CHECK(has_hung_up(fds[0]));
+        close(fds[0]);
+        (void)look(d);
+    }
+}
+
+TEST(the_driver_lets_go_of_all_files_when_it_is_closed)
+{
+    struct probe p = PROBE;
+    int fds[2];
+    struct bough_driver *d = open_uring();
+    make_pipe(fds);
+    (void)fill(fds[1]);
+    CHECK_EQ(watch(d, fds[1], BOUGH_WRITABLE, &p), 0);
+    CHECK_EQ(look(d), 0);
+    d->unwatch(d, fds[1], BOUGH_WRITABLE);
+    bough__uring_close(d);
+    (void)drain(fds[0]);
+    close(fds[1]);
+    CHECK(has_hung_up(fds[0]));
+    close(fds[0]);
+}
+
+/* --- a peer that has stopped sending --- */
+
+/* The kernel tells a writer of it, asked or not: he would be woken again and again. */
+static void half_closed(struct bough_driver *d, bool adopt)
+{
+    struct probe p = PROBE;
+    int fds[2];
+    make_socketpair(fds);
+    if (adopt)
+        CHECK_EQ(d->adopt(d, fds[0]), 0);
+    (void)fill(fds[0]);
+    CHECK_EQ(shutdown(fds[1], SHUT_WR), 0);
+    for (int round = 1; round <= 3; round++) {
+        CHECK_EQ(watch(d, fds[0], BOUGH_WRITABLE, &p), 0);
+        CHECK_EQ(watch(d, fds[0], BOUGH_WRITABLE, &p), -EBUSY);
+        for (int i = 0; i < 5; i++)
+            CHECK_EQ(look(d), 0);
+        int64_t until = d->now(d) + 2 * BOUGH_MS;
+        while (d->now(d) < until)
+            CHECK_EQ(d->wait(d, until), 0);
+        CHECK_EQ(d->watched, 1);
+        CHECK_EQ(p.woken, round - 1);
+        (void)drain(fds[1]);
+        wait_for(d, &p, round);
+        CHECK_EQ(p.result, 0);
+        (void)fill(fds[0]);
+    }
+    CHECK_EQ(watch(d, fds[0], BOUGH_WRITABLE, &p), 0);
+    (void)look(d);
+    d->unwatch(d, fds[0], BOUGH_WRITABLE);
+    CHECK_EQ(d->watched, 0);
+    CHECK_EQ(watch(d, fds[0], BOUGH_WRITABLE, &p), 0);
+    (void)look(d);
+    CHECK_EQ(p.woken, 3);
+    d->closing(d, fds[0]);
+    CHECK_EQ(p.woken, 4);
+    CHECK_EQ(p.result, -EBADF);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+URING_TEST(a_writer_whose_peer_has_stopped_sending_does_not_spin)
+{
+    half_closed(d, false);
+}
+
+URING_TEST(neither_does_one_on_a_descriptor_of_ours)
+{
+    half_closed(d, true);
+}
+
+URING_TEST(such_a_writers_descriptor_may_be_closed_behind_its_back)
+{
+    struct probe p = PROBE;
+    int fds[2];
+    make_socketpair(fds);
+    (void)fill(fds[0]);
+    CHECK_EQ(shutdown(fds[1], SHUT_WR), 0);
+    CHECK_EQ(watch(d, fds[0], BOUGH_WRITABLE, &p), 0);
+    CHECK_EQ(look(d), 0);
+    CHECK_EQ(look(d), 0);
+    close(fds[0]);
+    wait_for(d, &p, 1);
+    CHECK_EQ(p.result, -EBADF);
+    close(fds[1]);
+}
+
+/* --- where there is none --- */
+
+static void forbid(int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        test_skip("no seccomp filters here");
+}
+
+static void refused(int error, const char *said)
+{
+    const struct bough_run_options options = {.io = BOUGH_IO_URING};
+    need_uring();
+    forbid(error);
+    CHECK_EQ(bough_run_with(&options, run_nothing, NULL), -error);
+    CHECK_HAS(bough_error_message(bough_error_last()), said);
+    setenv("BOUGH_IO", "io_uring", 1);
+    CHECK_EQ(bough_run(run_nothing, NULL), -error);
+    setenv("BOUGH_IO", "auto", 1);
+    CHECK_EQ(bough_run(run_nothing, NULL), 0);
+}
+
+TEST(a_filter_that_forbids_it_is_an_error_only_for_who_asked)
+{
+    refused(EPERM, "forbidden");
+}
+
+TEST(so_is_a_kernel_without_it)
+{
+    refused(ENOSYS, "kernel has no io_uring");
+}
