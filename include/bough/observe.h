@@ -45,6 +45,10 @@ struct bough_task_info {
  * with info->task == NULL; false when there are no more. Do not start or end tasks meanwhile. */
 bool bough_task_next(struct bough_task_info *info);
 
+/* The frames that a task has open (bough/frame.h: managers, iterators), the oldest is number 0: where it was opened, and its
+ * function. NULL: there are not so many. */
+const struct bough_site *bough_task_frame(const struct bough_task *task, unsigned number);
+
 /* What a run counts. */
 struct bough_run_stats {
     unsigned tasks;          /* living, the main task included */

@@ -103,6 +103,16 @@ void bough_frame_suspend(struct bough_frame *f)
     (void)fiber_switch(&f->fiber, &f->caller, 0);
 }
 
+const struct bough_site *bough_task_frame(const struct bough_task *task, unsigned number)
+{
+    if (!task->frames.next)
+        return NULL;
+    bough_list_foreach (node, &task->frames)
+        if (number-- == 0)
+            return bough_container_of(node, struct bough_frame, link)->site;
+    return NULL;
+}
+
 void frame_check_none(const struct bough_task *task)
 {
     if (bough_list_is_empty(&task->frames))

@@ -42,6 +42,13 @@ static void print_scopes(const struct bough_task_info *info, int64_t now, FILE *
     }
 }
 
+static void print_frames(const struct bough_task_info *info, FILE *to)
+{
+    const struct bough_site *site;
+    for (unsigned i = 0; (site = bough_task_frame(info->task, i)); i++)
+        fprintf(to, "; in %s %s:%d", site->what, site->file, site->line);
+}
+
 static void print_task(const struct bough_task_info *info, int64_t now, FILE *to)
 {
     const struct bough_site *site = info->started_at;
@@ -55,6 +62,7 @@ static void print_task(const struct bough_task_info *info, int64_t now, FILE *to
         fprintf(to, info->running ? " runs" : " is ready");
     }
     print_scopes(info, now, to);
+    print_frames(info, to);
     fputc('\n', to);
 }
 

@@ -305,3 +305,38 @@ TEST(sigusr1_prints_the_tree_if_asked)
     CHECK_HAS(text, "main");
     CHECK_HAS(text, "runs");
 }
+
+static int parked_manager(struct bough_manager *self, void *arg)
+{
+    (void)arg;
+    int rc = bough_yield(self, NULL);
+    CHECK_EQ(rc, 0);
+    return bough_sleep_forever(); /* in its cleanup */
+}
+
+static int leave_manager(__attribute__((unused)) void *arg)
+{
+    int rc = 0;
+    bough_with (void *, nothing, parked_manager, NULL, &rc)
+        rc = 0;
+    return rc;
+}
+
+TASK_TEST(the_tree_shows_managers_that_are_open)
+{
+    int rc = 0;
+    char *text = NULL;
+    size_t size;
+    bough_with_nursery (n, &rc) {
+        CHECK_EQ(bough_nursery_start_soon(n, leave_manager, NULL), 0);
+        CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
+        FILE *to = open_memstream(&text, &size);
+        bough_tree_print(to);
+        fclose(to);
+        CHECK_HAS(text, "sleep forever");
+        CHECK_HAS(text, "; in parked_manager");
+        bough_scope_cancel(bough_nursery_scope(n), "seen");
+    }
+    free(text);
+    return rc;
+}
