@@ -1,13 +1,16 @@
 /* Signals as messages.
  *
- * One handler for all receivers, and one list of them, which the handler walks: in any thread, and in the middle of anything. So who
- * changes the list holds a lock that the handler does not take, publishes each change with one store, and
- * before it frees a receiver waits until no handler is in the list any more.
+ * One handler for all receivers, and one list of them, which the handler walks: in any thread, and
+ * in the middle of anything. So who changes the list holds a lock that the handler does not take,
+ * publishes each change with one store, and before it frees a receiver waits until no handler is in
+ * the list any more.
  *
- * A signal leaves two marks. One in each receiver, taken by receive(). And one for the process ('unclaimed'), made first and
- * wiped by whoever receives it: if it is still there when the last receiver goes, nobody has seen the signal.
+ * A signal leaves two marks. One in each receiver, taken by receive(). And one for the process
+ * ('unclaimed'), made first and wiped by whoever receives it: if it is still there when the last
+ * receiver goes, nobody has seen the signal.
  *
- * Receivers are in the heap because the loop may have been told of one that is closed: then the loop frees it.
+ * Receivers are in the heap because the loop may have been told of one that is closed: then the
+ * loop frees it.
  * SPDX-License-Identifier: MIT */
 #include "bough/signal.h"
 
@@ -30,9 +33,9 @@ struct bough_signals {
     uint32_t order[SIGNALS];    /* atomic; when they did */
     struct bough_gate *gate;
     struct bough_entry entry;
-    int rung;                   /* atomic; the entry is on its way */
+    int rung; /* atomic; the entry is on its way */
     bool closed;
-    struct bough_wait *waiter;  /* the task that receives, if it has to wait */
+    struct bough_wait *waiter; /* the task that receives, if it has to wait */
 };
 
 /* The process's. Written under the lock, but for what is atomic. */
@@ -58,8 +61,8 @@ static bool arrive(struct bough_signals *s, int number)
     if (!(__atomic_load_n(&s->set, __ATOMIC_ACQUIRE) & bit(number)))
         return false;
     if (!(__atomic_load_n(&s->arrived, __ATOMIC_ACQUIRE) & bit(number)))
-        __atomic_store_n(&s->order[number],
-                         __atomic_add_fetch(&all.clock, 1, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        __atomic_store_n(&s->order[number], __atomic_add_fetch(&all.clock, 1, __ATOMIC_RELAXED),
+                         __ATOMIC_RELAXED);
     __atomic_or_fetch(&s->arrived, bit(number), __ATOMIC_SEQ_CST);
     if (!__atomic_exchange_n(&s->rung, 1, __ATOMIC_SEQ_CST))
         (void)bough_enter(s->gate, &s->entry);
@@ -73,7 +76,8 @@ static bool is_ours(const struct sigaction *action)
     return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == on_signal;
 }
 
-/* The last receiver went while the kernel was on its way here: what is in place now shall have it. */
+/* The last receiver went while the kernel was on its way here: what is in place now shall have
+ * it. */
 static void pass_on(int number)
 {
     struct sigaction now;
@@ -204,7 +208,8 @@ static void link_receiver(struct bough_signals *s)
     __atomic_store_n(&all.receivers, s, __ATOMIC_SEQ_CST);
 }
 
-/* No handler will see it from here on. One that runs in this thread has ended, of course: it interrupted us. */
+/* No handler will see it from here on. One that runs in this thread has ended, of course: it
+ * interrupted us. */
 static void unlink_receiver(struct bough_signals *s)
 {
     struct bough_signals **at = &all.receivers;
@@ -344,11 +349,12 @@ void bough_signals_block_abandon(struct bough_signals_block *b)
 
 #define NAMED(name) [name] = #name
 static const char *const names[] = {
-    NAMED(SIGHUP),  NAMED(SIGINT),    NAMED(SIGQUIT), NAMED(SIGILL),   NAMED(SIGTRAP), NAMED(SIGABRT),
-    NAMED(SIGBUS),  NAMED(SIGFPE),    NAMED(SIGKILL), NAMED(SIGUSR1),  NAMED(SIGSEGV), NAMED(SIGUSR2),
-    NAMED(SIGPIPE), NAMED(SIGALRM),   NAMED(SIGTERM), NAMED(SIGCHLD),  NAMED(SIGCONT), NAMED(SIGSTOP),
-    NAMED(SIGTSTP), NAMED(SIGTTIN),   NAMED(SIGTTOU), NAMED(SIGURG),   NAMED(SIGXCPU), NAMED(SIGXFSZ),
-    NAMED(SIGPROF), NAMED(SIGVTALRM), NAMED(SIGSYS),  NAMED(SIGWINCH), NAMED(SIGIO),   NAMED(SIGPWR),
+    NAMED(SIGHUP),    NAMED(SIGINT),  NAMED(SIGQUIT),  NAMED(SIGILL),  NAMED(SIGTRAP),
+    NAMED(SIGABRT),   NAMED(SIGBUS),  NAMED(SIGFPE),   NAMED(SIGKILL), NAMED(SIGUSR1),
+    NAMED(SIGSEGV),   NAMED(SIGUSR2), NAMED(SIGPIPE),  NAMED(SIGALRM), NAMED(SIGTERM),
+    NAMED(SIGCHLD),   NAMED(SIGCONT), NAMED(SIGSTOP),  NAMED(SIGTSTP), NAMED(SIGTTIN),
+    NAMED(SIGTTOU),   NAMED(SIGURG),  NAMED(SIGXCPU),  NAMED(SIGXFSZ), NAMED(SIGPROF),
+    NAMED(SIGVTALRM), NAMED(SIGSYS),  NAMED(SIGWINCH), NAMED(SIGIO),   NAMED(SIGPWR),
 };
 
 const char *bough_signal_name(int number)
