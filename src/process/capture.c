@@ -1,8 +1,8 @@
 /* A program run to its end.
  *
- * A task for each pipe, so that none waits for another, while the caller's waits for the end of the process. Then the
- * tasks are cancelled, which takes no byte from a pipe, and what is still in the pipes is fetched: as much as there is at that
- * moment, because a descendant may go on writing.
+ * A task for each pipe, so that none waits for another, while the caller's waits for the end of the
+ * process. Then the tasks are cancelled, which takes no byte from a pipe, and what is still in the
+ * pipes is fetched: as much as there is at that moment, because a descendant may go on writing.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
@@ -47,7 +47,8 @@ static int make_room(struct capture *c)
         return 0;
     char *data = sys_realloc(c->data, c->room * 2);
     if (!data)
-        return bough_fail(-ENOMEM, "no memory for %zu bytes of a process's %s", c->room * 2, c->what);
+        return bough_fail(-ENOMEM, "no memory for %zu bytes of a process's %s", c->room * 2,
+                          c->what);
     c->data = data;
     c->room *= 2;
     return 0;
@@ -206,8 +207,10 @@ static void deliver(struct capture *c, char **ret_data, size_t *ret_size)
 static int choose_stdio(struct bough_process_options *o, bool capture)
 {
     bool no_input = o->in.kind == BOUGH_STDIO_DEFAULT;
-    if (o->in.kind == BOUGH_STDIO_PIPE || o->out.kind == BOUGH_STDIO_PIPE || o->err.kind == BOUGH_STDIO_PIPE)
-        return bough_fail_text(-EINVAL, "bough_process_run: the other ends of its pipes would be nobody's");
+    if (o->in.kind == BOUGH_STDIO_PIPE || o->out.kind == BOUGH_STDIO_PIPE ||
+        o->err.kind == BOUGH_STDIO_PIPE)
+        return bough_fail_text(-EINVAL,
+                               "bough_process_run: the other ends of its pipes would be nobody's");
     if (!no_input && o->input_size)
         return bough_fail_text(-EINVAL, "bough_process_run: .input is for the default .in");
     if (no_input)
@@ -219,7 +222,8 @@ static int choose_stdio(struct bough_process_options *o, bool capture)
     return 0;
 }
 
-int bough_process_run(const struct bough_process_options *options, struct bough_process_result *ret_result)
+int bough_process_run(const struct bough_process_options *options,
+                      struct bough_process_result *ret_result)
 {
     struct bough_process_options o = *options;
     struct conversation v = {.options = options, .limit = o.limit ? o.limit : LIMIT};

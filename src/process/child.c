@@ -1,10 +1,12 @@
 /* A child process: waiting for it, stopping it, never leaving it behind.
  *
- * Its death is read from a pidfd. One task watches that; the others that wait are in a list, and are told by whoever
- * learns of the death first. If the watcher gives up it hands over to the next in the list.
+ * Its death is read from a pidfd. One task watches that; the others that wait are in a list, and
+ * are told by whoever learns of the death first. If the watcher gives up it hands over to the next
+ * in the list. Where there are no pidfds (a sandbox, Valgrind) the watcher asks every few
+ * milliseconds.
  *
- * A process that leads a group is not reaped before the close: while it is a zombie its number is taken, and so a
- * signal to the group can reach nobody else.
+ * A process that leads a group is not reaped before the close: while it is a zombie its number is
+ * taken, and so a signal to the group can reach nobody else.
  * SPDX-License-Identifier: MIT */
 #include "process/child.h"
 
@@ -28,20 +30,20 @@
 
 enum { WAIT_PIDFD = 3 /* P_PIDFD, which older headers lack */, STATUS_UNKNOWN = 0 };
 #define GRACE (5 * BOUGH_SEC)
-#define ASK_AGAIN (10 * BOUGH_MS) /* if there is no memory to wait properly */
+#define ASK_AGAIN (5 * BOUGH_MS) /* if there is no pidfd, or no memory to wait for it */
 
 struct bough_process {
     pid_t pid;
-    int pidfd;                  /* -1: it is not needed any more */
-    int status;                 /* -1: it has not ended */
+    int pidfd;  /* -1: there is none, or none any more */
+    int status; /* -1: it has not ended */
     bool reaped;
-    bool stopped;               /* we asked it to end, so any status is fine */
+    bool stopped; /* we asked it to end, so any status is fine */
     bool whole_group, any_status;
     int stop_signal;
     int64_t grace;
-    uint64_t sent;              /* signals that we have sent, as bits */
-    int *watcher;               /* where the task that watches the pidfd wants the status */
-    struct bough_list waiters;  /* the other tasks that wait */
+    uint64_t sent;             /* signals that we have sent, as bits */
+    int *watcher;              /* where the task that watches the pidfd wants the status */
+    struct bough_list waiters; /* the other tasks that wait */
     struct bough_stream *streams[3];
     char name[32];
 };
@@ -110,7 +112,8 @@ static bool look(struct bough_process *p)
     siginfo_t info = {0};
     if (p->status >= 0)
         return true;
-    int rc = waitid((idtype_t)WAIT_PIDFD, (id_t)p->pidfd, &info,
+    int rc = waitid(p->pidfd < 0 ? P_PID : (idtype_t)WAIT_PIDFD,
+                    (id_t)(p->pidfd < 0 ? p->pid : p->pidfd), &info,
                     WEXITED | WNOHANG | (p->whole_group ? WNOWAIT : 0));
     if (rc == 0 && info.si_pid == 0)
         return false;
@@ -120,12 +123,12 @@ static bool look(struct bough_process *p)
     return true;
 }
 
-/* Watch the pidfd. The status; -EAGAIN: look again; or why not. */
+/* Wait for news of it. The status; -EAGAIN: look again; or why not. */
 static int watch(struct bough_process *p)
 {
     int status = -1;
     p->watcher = &status;
-    int rc = bough__fd_wait(p->pidfd, BOUGH_READABLE);
+    int rc = p->pidfd < 0 ? bough_sleep(ASK_AGAIN) : bough__fd_wait(p->pidfd, BOUGH_READABLE);
     if (status >= 0)
         return status;
     p->watcher = NULL;
@@ -156,7 +159,8 @@ static int await_end(struct bough_process *p)
 /* The same, whoever is cancelled, for 'limit' at most; p->status tells. */
 static void await_end_shielded(struct bough_process *p, int64_t limit)
 {
-    struct bough_scope shield = BOUGH_SCOPE(.deadline = bough_after(bough_now(), limit), .shield = true);
+    struct bough_scope shield =
+        BOUGH_SCOPE(.deadline = bough_after(bough_now(), limit), .shield = true);
     int rc = 0;
     bough_with_scope (&shield, &rc)
         while ((rc = await_end(p)) < 0 && rc != -ECANCELED)
@@ -177,12 +181,20 @@ int bough_process_poll(struct bough_process *p)
 
 /* --- signals, stopping --- */
 
+/* Where vfork is fork (an emulator, Valgrind) it may not be in its group yet. */
+static int kill_group(const struct bough_process *p, int number)
+{
+    int rc = kill(-p->pid, number);
+    return rc < 0 && errno == ESRCH ? kill(p->pid, number) : rc;
+}
+
 static int send_signal(struct bough_process *p, int number)
 {
     bool gone = look(p);
     if (p->reaped || (gone && !p->whole_group))
         return -ESRCH;
-    int rc = p->whole_group ? kill(-p->pid, number)
+    int rc = p->whole_group ? kill_group(p, number)
+             : p->pidfd < 0 ? kill(p->pid, number)
                             : (int)syscall(SYS_pidfd_send_signal, p->pidfd, number, NULL, 0);
     if (rc < 0)
         return -errno;
@@ -285,8 +297,8 @@ static int open_pipe(struct bough_process *p, int number, int *ret_theirs)
 }
 
 /* What the child's 'number' is, and is it to be closed here afterwards? */
-static int open_stdio(struct bough_process *p, int number, const struct bough_stdio *wanted, int *ret_fd,
-                      bool *ret_ours)
+static int open_stdio(struct bough_process *p, int number, const struct bough_stdio *wanted,
+                      int *ret_fd, bool *ret_ours)
 {
     *ret_ours = false;
     switch (wanted->kind) {
@@ -328,13 +340,16 @@ static int spawn_with_stdio(struct bough_process *p, const struct bough_process_
 /* It runs, and cannot be watched. */
 static int kill_at_once(struct bough_process *p, int rc)
 {
-    (void)kill(p->whole_group ? -p->pid : p->pid, SIGKILL);
+    (void)(p->whole_group ? kill_group(p, SIGKILL) : kill(p->pid, SIGKILL));
     (void)waitpid(p->pid, NULL, 0);
-    return bough_fail(rc, "process %d (%s) cannot be watched, and was killed", (int)p->pid, p->name);
+    return bough_fail(rc, "process %d (%s) cannot be watched, and was killed", (int)p->pid,
+                      p->name);
 }
 
-static int begin_to_watch(struct bough_process *p)
+static int begin_to_watch(struct bough_process *p, bool have_pidfds)
 {
+    if (!have_pidfds)
+        return 0;
     int fd = pidfd_open_for(p->pid);
     if (fd == -ESRCH) { /* over, and reaped: SIGCHLD is ignored */
         p->reaped = true;
@@ -355,14 +370,16 @@ static int process_start(struct bough_process *p, const struct bough_process_opt
 {
     /* The place for its pidfd, so that it is not started in vain. */
     int place = pidfd_open_for(getpid());
-    if (place < 0)
+    bool have_pidfds = place != -ENOSYS && place != -EPERM; /* which is how some sandboxes say it */
+    if (place < 0 && have_pidfds)
         return bough_fail_text(place, "no pidfd for a process");
     int rc = spawn_with_stdio(p, o);
-    close(place);
+    if (place >= 0)
+        close(place);
     if (rc < 0)
         return rc;
     p->pid = rc;
-    return begin_to_watch(p);
+    return begin_to_watch(p, have_pidfds);
 }
 
 static struct bough_process *process_new(const struct bough_process_options *o)
@@ -381,7 +398,8 @@ static struct bough_process *process_new(const struct bough_process_options *o)
     return p;
 }
 
-int bough_process_start(const struct bough_process_options *options, struct bough_process **ret_process)
+int bough_process_start(const struct bough_process_options *options,
+                        struct bough_process **ret_process)
 {
     int rc = bough_pass();
     if (rc < 0)

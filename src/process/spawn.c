@@ -1,9 +1,10 @@
-/* Starting a program through posix_spawn(): the parent's memory is shared until the exec, not copied, and a failed exec
- * is reported here.
+/* Starting a program through posix_spawn(): the parent's memory is shared until the exec, not
+ * copied, and a failed exec is reported here.
  *
- * The child's descriptors are put in place by dup2() one after the other, so none of the sources may have a number that is a target.
- * Those that do are first duplicated to a number above all targets; and all above them is closed in the child,
- * whoever has forgotten to mark it close-on-exec.
+ * The child's descriptors are put in place by dup2() one after the other, so none of the sources
+ * may have a number that is a target. Those that do are first duplicated to a number above all
+ * targets; and all above them is closed in the child, whoever has forgotten to mark it
+ * close-on-exec.
  * SPDX-License-Identifier: MIT */
 #include "process/spawn.h"
 
@@ -22,8 +23,8 @@ struct spawn {
     const struct bough_process_options *options;
     const int *stdio;
     posix_spawn_file_actions_t actions;
-    int highest;                        /* the child's last descriptor */
-    int moved[3 + LAST_EXTRA + 1];      /* sources that were in the way, duplicated */
+    int highest;                   /* the child's last descriptor */
+    int moved[3 + LAST_EXTRA + 1]; /* sources that were in the way, duplicated */
     int moved_count;
 };
 
@@ -124,8 +125,8 @@ static int spawn_with(struct spawn *s, posix_spawnattr_t *attributes)
     if (rc == 0)
         rc = sys_fails(SYS_FAULT_CALL)
                  ? -EAGAIN
-                 : -posix_spawnp(&pid, o->program ? o->program : o->argv[0], &s->actions, attributes,
-                                 (char *const *)(uintptr_t)o->argv,
+                 : -posix_spawnp(&pid, o->program ? o->program : o->argv[0], &s->actions,
+                                 attributes, (char *const *)(uintptr_t)o->argv,
                                  o->env ? (char *const *)(uintptr_t)o->env : environ);
     return rc < 0 ? rc : pid;
 }

@@ -2,7 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #include "../io/io.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <bough/process.h>
 #include <bough/signal.h>
@@ -80,7 +84,8 @@ static pid_t read_pid(struct bough_process *p)
     char line[32] = "";
     size_t have = 0;
     while (!strchr(line, '\n')) {
-        int n = bough_stream_receive_some(bough_process_stdout(p), line + have, sizeof(line) - 1 - have);
+        int n = bough_stream_receive_some(bough_process_stdout(p), line + have,
+                                          sizeof(line) - 1 - have);
         CHECK(n > 0);
         have += (size_t)n;
     }
@@ -101,7 +106,9 @@ static const struct bough_process_options sleeper = {.argv = BOUGH_ARGV("sleep",
 PROCESS_TEST(what_a_program_writes_is_in_the_result)
 {
     struct bough_process_result r;
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = SHELL("echo out; echo err >&2")}, &r), 0);
+    CHECK_EQ(bough_process_run(
+                 &(struct bough_process_options){.argv = SHELL("echo out; echo err >&2")}, &r),
+             0);
     CHECK_EQ(r.status, 0);
     CHECK_STR(r.out, "out\n");
     CHECK_EQ(r.out_size, 4);
@@ -131,7 +138,8 @@ PROCESS_TEST(input_and_output_larger_than_the_pipes_flow_at_the_same_time)
     char *input = malloc(SIZE);
     for (int i = 0; i < SIZE; i++)
         input[i] = (char)(i * 7 + i / 1000);
-    struct bough_process_options options = {.argv = SHELL("tee /dev/stderr"), .input = input, .input_size = SIZE};
+    struct bough_process_options options = {
+        .argv = SHELL("tee /dev/stderr"), .input = input, .input_size = SIZE};
     CHECK_EQ(bough_process_run(&options, &r), 0);
     CHECK_EQ(r.out_size, SIZE);
     CHECK_EQ(memcmp(r.out, input, SIZE), 0);
@@ -146,7 +154,8 @@ PROCESS_TEST(all_output_is_there_however_late_it_is_read)
 {
     struct bough_process_result r;
     for (int i = 0; i < test_scale(30); i++) {
-        struct bough_process_options options = {.argv = SHELL("head -c 200000 /dev/zero; echo end")};
+        struct bough_process_options options = {.argv =
+                                                    SHELL("head -c 200000 /dev/zero; echo end")};
         CHECK_EQ(bough_process_run(&options, &r), 0);
         CHECK_EQ(r.out_size, 200004);
         CHECK_STR(r.out + 200000, "end\n");
@@ -159,7 +168,8 @@ PROCESS_TEST(input_that_is_not_read_is_no_error)
 {
     static char input[300000];
     struct bough_process_result r;
-    struct bough_process_options options = {.argv = BOUGH_ARGV("true"), .input = input, .input_size = sizeof(input)};
+    struct bough_process_options options = {
+        .argv = BOUGH_ARGV("true"), .input = input, .input_size = sizeof(input)};
     CHECK_EQ(bough_process_run(&options, &r), 0);
     bough_process_result_free(&r);
     return 0;
@@ -176,14 +186,17 @@ PROCESS_TEST(without_input_it_reads_the_end)
 
 PROCESS_TEST(without_a_result_nothing_is_captured)
 {
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = SHELL("echo to our own stdout")}, NULL), 0);
+    CHECK_EQ(bough_process_run(
+                 &(struct bough_process_options){.argv = SHELL("echo to our own stdout")}, NULL),
+             0);
     return 0;
 }
 
 PROCESS_TEST(a_bad_exit_is_an_error_with_pid_name_code_and_last_words)
 {
     struct bough_process_result r = {.status = 77};
-    struct bough_process_options options = {.argv = SHELL("echo first >&2; echo 'no such thing' >&2; exit 3")};
+    struct bough_process_options options = {
+        .argv = SHELL("echo first >&2; echo 'no such thing' >&2; exit 3")};
     CHECK_EQ(bough_process_run(&options, &r), -EOWNERDEAD);
     CHECK_EQ(r.status, 77);
     const char *said = bough_error_message(bough_error_last());
@@ -209,7 +222,8 @@ PROCESS_TEST(only_the_end_of_long_last_words_is_told)
 PROCESS_TEST(death_by_a_signal_is_an_error_that_names_it)
 {
     struct bough_process_result r;
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = SHELL("ulimit -c 0; kill -SEGV $$")}, &r),
+    CHECK_EQ(bough_process_run(
+                 &(struct bough_process_options){.argv = SHELL("ulimit -c 0; kill -SEGV $$")}, &r),
              -EOWNERDEAD);
     CHECK_HAS(bough_error_message(bough_error_last()), "(sh) was killed by SIGSEGV");
     return 0;
@@ -218,7 +232,8 @@ PROCESS_TEST(death_by_a_signal_is_an_error_that_names_it)
 PROCESS_TEST(any_status_takes_it_as_it_is)
 {
     struct bough_process_result r;
-    struct bough_process_options options = {.argv = SHELL("echo so what; exit 3"), .any_status = true};
+    struct bough_process_options options = {.argv = SHELL("echo so what; exit 3"),
+                                            .any_status = true};
     CHECK_EQ(bough_process_run(&options, &r), 0);
     CHECK_EQ(bough_status_exit_code(r.status), 3);
     CHECK_EQ(bough_status_signal(r.status), 0);
@@ -237,7 +252,8 @@ PROCESS_TEST(one_that_writes_more_than_the_limit_is_stopped)
     struct bough_process_result r;
     struct bough_process_options options = {.argv = BOUGH_ARGV("yes"), .limit = 100000};
     CHECK_EQ(bough_process_run(&options, &r), -EMSGSIZE);
-    CHECK_HAS(bough_error_message(bough_error_last()), "(yes) has written more than 100000 bytes to its output");
+    CHECK_HAS(bough_error_message(bough_error_last()),
+              "(yes) has written more than 100000 bytes to its output");
     return 0;
 }
 
@@ -259,7 +275,9 @@ PROCESS_TEST(a_grandchild_that_has_the_pipe_does_not_hold_it_up)
 {
     struct bough_process_result r;
     int64_t before = bough_now();
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = SHELL("sleep 100 & echo $!")}, &r), 0);
+    CHECK_EQ(bough_process_run(
+                 &(struct bough_process_options){.argv = SHELL("sleep 100 & echo $!")}, &r),
+             0);
     CHECK(bough_now() - before < 20 * BOUGH_SEC);
     pid_t grandchild = (pid_t)atoi(r.out);
     CHECK(is_alive(grandchild));
@@ -271,9 +289,11 @@ PROCESS_TEST(a_grandchild_that_has_the_pipe_does_not_hold_it_up)
 PROCESS_TEST(nor_does_one_that_never_stops_writing)
 {
     struct bough_process_result r;
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = SHELL("echo $$; exec yes")}, &r),
-             -EMSGSIZE);
-    struct bough_process_options options = {.argv = SHELL("(while :; do echo on; done) & echo $! >&2")};
+    CHECK_EQ(
+        bough_process_run(&(struct bough_process_options){.argv = SHELL("echo $$; exec yes")}, &r),
+        -EMSGSIZE);
+    struct bough_process_options options = {.argv =
+                                                SHELL("(while :; do echo on; done) & echo $! >&2")};
     CHECK_EQ(bough_process_run(&options, &r), 0);
     /* Nobody reads any more, so it is killed by SIGPIPE. */
     wait_until_dead((pid_t)atoi(r.err));
@@ -295,7 +315,8 @@ PROCESS_TEST(lingering_waits_for_what_descendants_write)
 PROCESS_TEST(lingering_ends_when_its_time_is_up)
 {
     struct bough_process_result r;
-    struct bough_process_options options = {.argv = SHELL("sleep 100 & echo $!"), .linger = 50 * BOUGH_MS};
+    struct bough_process_options options = {.argv = SHELL("sleep 100 & echo $!"),
+                                            .linger = 50 * BOUGH_MS};
     int64_t before = bough_now();
     CHECK_EQ(bough_process_run(&options, &r), 0);
     CHECK(bough_now() - before >= 50 * BOUGH_MS);
@@ -310,15 +331,21 @@ PROCESS_TEST(a_program_that_cannot_be_started_is_an_error_of_the_call)
 {
     struct bough_process_result r;
     struct bough_process *p = NULL;
-    struct bough_process_options options = {.argv = BOUGH_ARGV("no-such-program-here"), .in = BOUGH_PIPE,
-                                            .out = BOUGH_PIPE, .err = BOUGH_PIPE};
-    if (test_is_emulated())
+    struct bough_process_options options = {.argv = BOUGH_ARGV("no-such-program-here"),
+                                            .in = BOUGH_PIPE,
+                                            .out = BOUGH_PIPE,
+                                            .err = BOUGH_PIPE};
+    if (test_is_emulated() || test_on_valgrind())
         test_skip("the emulator's vfork does not report a failed exec");
     CHECK_EQ(bough_process_start(&options, &p), -ENOENT);
     CHECK(!p);
     CHECK_HAS(bough_error_message(bough_error_last()), "cannot start no-such-program-here");
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = BOUGH_ARGV("/nowhere/at/all")}, &r), -ENOENT);
-    CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = BOUGH_ARGV("/dev/null")}, &r), -EACCES);
+    CHECK_EQ(bough_process_run(
+                 &(struct bough_process_options){.argv = BOUGH_ARGV("/nowhere/at/all")}, &r),
+             -ENOENT);
+    CHECK_EQ(
+        bough_process_run(&(struct bough_process_options){.argv = BOUGH_ARGV("/dev/null")}, &r),
+        -EACCES);
     options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .cwd = "/nowhere"};
     CHECK_EQ(bough_process_run(&options, &r), -ENOENT);
     CHECK_HAS(bough_error_message(bough_error_last()), "in /nowhere");
@@ -341,7 +368,8 @@ PROCESS_TEST(options_that_make_no_sense_are_refused)
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
     options.in = (struct bough_stdio){(enum bough_stdio_kind)77, 0};
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
-    options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .fds = twice, .fd_count = 2};
+    options =
+        (struct bough_process_options){.argv = BOUGH_ARGV("true"), .fds = twice, .fd_count = 2};
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
     options.fds = &low, options.fd_count = 1;
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
@@ -349,7 +377,8 @@ PROCESS_TEST(options_that_make_no_sense_are_refused)
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
     options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .out = BOUGH_PIPE};
     CHECK_EQ(bough_process_run(&options, &r), -EINVAL);
-    options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .in = BOUGH_NULL, .input = "x", .input_size = 1};
+    options = (struct bough_process_options){
+        .argv = BOUGH_ARGV("true"), .in = BOUGH_NULL, .input = "x", .input_size = 1};
     CHECK_EQ(bough_process_run(&options, &r), -EINVAL);
     return 0;
 }
@@ -359,10 +388,11 @@ PROCESS_TEST(a_descriptor_that_is_not_open_cannot_be_given)
     struct bough_process *p;
     struct bough_process_options options = {.argv = BOUGH_ARGV("true"), .out = BOUGH_FD(999)};
     struct bough_process_fd gone = {998, 5};
-    if (test_is_emulated())
+    if (test_is_emulated() || test_on_valgrind())
         test_skip("the emulator's vfork does not report a failed dup2");
     CHECK_EQ(bough_process_start(&options, &p), -EBADF);
-    options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .fds = &gone, .fd_count = 1};
+    options =
+        (struct bough_process_options){.argv = BOUGH_ARGV("true"), .fds = &gone, .fd_count = 1};
     CHECK_EQ(bough_process_start(&options, &p), -EBADF);
     return 0;
 }
@@ -370,7 +400,8 @@ PROCESS_TEST(a_descriptor_that_is_not_open_cannot_be_given)
 PROCESS_TEST(argv_0_and_the_program_may_differ)
 {
     struct bough_process_result r;
-    struct bough_process_options options = {.argv = BOUGH_ARGV("another name", "-c", "echo $0"), .program = "sh"};
+    struct bough_process_options options = {.argv = BOUGH_ARGV("another name", "-c", "echo $0"),
+                                            .program = "sh"};
     CHECK_EQ(bough_process_run(&options, &r), 0);
     CHECK_STR(r.out, "another name\n");
     bough_process_result_free(&r);
@@ -400,7 +431,8 @@ PROCESS_TEST(output_goes_where_it_is_sent)
 {
     struct bough_process_result r;
     char buffer[16] = "";
-    struct bough_process_options options = {.argv = SHELL("echo out; echo err >&2"), .err = BOUGH_TO_STDOUT};
+    struct bough_process_options options = {.argv = SHELL("echo out; echo err >&2"),
+                                            .err = BOUGH_TO_STDOUT};
     CHECK_EQ(bough_process_run(&options, &r), 0);
     CHECK_STR(r.out, "out\nerr\n");
     CHECK(!r.err);
@@ -464,7 +496,8 @@ PROCESS_TEST(descriptors_may_change_places)
     char script[64];
     struct bough_process_fd swap[] = {{a, b}, {b, a}, {a, 200}};
     snprintf(script, sizeof(script), "cat <&%d; cat /dev/fd/%d /dev/fd/200", a, b);
-    struct bough_process_options options = {.argv = SHELL(script), .in = BOUGH_FD(b), .fds = swap, .fd_count = 3};
+    struct bough_process_options options = {
+        .argv = SHELL(script), .in = BOUGH_FD(b), .fds = swap, .fd_count = 3};
     if (a > 9 || b > 9)
         options.argv = BOUGH_ARGV("cat", "/dev/fd/0");
     CHECK_EQ(bough_process_run(&options, &r), 0);
@@ -511,7 +544,9 @@ PROCESS_TEST(one_can_talk_with_it)
 {
     char buffer[16] = "";
     int rc = 0;
-    bough_with_process (p, (&(struct bough_process_options){.argv = BOUGH_ARGV("cat"), .in = BOUGH_PIPE, .out = BOUGH_PIPE}),
+    bough_with_process (p,
+                        (&(struct bough_process_options){
+                            .argv = BOUGH_ARGV("cat"), .in = BOUGH_PIPE, .out = BOUGH_PIPE}),
                         &rc) {
         CHECK(!bough_process_stderr(p));
         for (int i = 0; i < 3; i++) {
@@ -535,7 +570,8 @@ PROCESS_TEST(the_end_of_the_body_closes_its_input_and_waits)
 {
     pid_t pid = 0;
     int rc = 0;
-    struct bough_process_options options = {.argv = SHELL("cat; exit 0"), .in = BOUGH_PIPE, .out = BOUGH_PIPE};
+    struct bough_process_options options = {
+        .argv = SHELL("cat; exit 0"), .in = BOUGH_PIPE, .out = BOUGH_PIPE};
     bough_with_process (p, &options, &rc)
         pid = bough_process_pid(p);
     CHECK_EQ(rc, 0);
@@ -546,7 +582,8 @@ PROCESS_TEST(the_end_of_the_body_closes_its_input_and_waits)
 PROCESS_TEST(one_that_still_writes_then_gets_sigpipe_and_that_is_told)
 {
     int rc = 0;
-    bough_with_process (p, (&(struct bough_process_options){.argv = BOUGH_ARGV("yes"), .out = BOUGH_PIPE}), &rc)
+    bough_with_process (
+        p, (&(struct bough_process_options){.argv = BOUGH_ARGV("yes"), .out = BOUGH_PIPE}), &rc)
         read_ready(p);
     CHECK_EQ(rc, -EOWNERDEAD);
     CHECK_HAS(bough_error_message(bough_error_last()), "(yes) was killed by SIGPIPE");
@@ -602,7 +639,7 @@ PROCESS_TEST(return_stops_it)
 PROCESS_TEST(a_block_whose_program_cannot_be_started_does_not_run)
 {
     int rc = 0;
-    if (test_is_emulated())
+    if (test_is_emulated() || test_on_valgrind())
         test_skip("the emulator's vfork does not report a failed exec");
     bough_with_process (p, (&(struct bough_process_options){.argv = BOUGH_ARGV("/nowhere")}), &rc)
         CHECK(!"reached");
@@ -660,7 +697,8 @@ PROCESS_TEST(a_cancelled_call_returns_when_the_process_is_gone)
 static int touch_file(void *path)
 {
     struct bough_process_result r;
-    return bough_process_run(&(struct bough_process_options){.argv = BOUGH_ARGV("touch", path)}, &r);
+    return bough_process_run(&(struct bough_process_options){.argv = BOUGH_ARGV("touch", path)},
+                             &r);
 }
 
 PROCESS_TEST(cancelled_before_nothing_is_started)
@@ -727,7 +765,8 @@ PROCESS_TEST(one_that_ignores_sigterm_is_killed_after_the_grace)
 PROCESS_TEST(a_cancel_does_not_cut_the_grace_short)
 {
     struct bough_process_options options = {
-        .argv = SHELL("trap 'sleep 0.3; echo bye >&2; exit 0' TERM; echo ready; while :; do sleep 0.02; done"),
+        .argv = SHELL("trap 'sleep 0.3; echo bye >&2; exit 0' TERM; echo ready; while :; do sleep "
+                      "0.02; done"),
         .out = BOUGH_PIPE,
     };
     int fds[2];
@@ -748,8 +787,10 @@ PROCESS_TEST(without_grace_it_is_killed_at_once)
     bough_with_process (p, &options, &rc)
         status = bough_process_stop(p);
     CHECK_EQ(bough_status_signal(status), SIGKILL);
-    options = (struct bough_process_options){
-        .argv = SHELL("trap '' TERM; echo ready; exec sleep 100"), .out = BOUGH_PIPE, .stop_signal = SIGUSR1};
+    options =
+        (struct bough_process_options){.argv = SHELL("trap '' TERM; echo ready; exec sleep 100"),
+                                       .out = BOUGH_PIPE,
+                                       .stop_signal = SIGUSR1};
     bough_with_process (p, &options, &rc) {
         read_ready(p);
         status = bough_process_stop(p);
@@ -761,7 +802,8 @@ PROCESS_TEST(without_grace_it_is_killed_at_once)
 PROCESS_TEST(a_stopped_process_has_not_ended_and_can_be_stopped_for_good)
 {
     int rc = 0, status = 0;
-    struct bough_process_options options = {.argv = BOUGH_ARGV("sleep", "100"), .grace = BOUGH_NEVER};
+    struct bough_process_options options = {.argv = BOUGH_ARGV("sleep", "100"),
+                                            .grace = BOUGH_NEVER};
     bough_with_process (p, &options, &rc) {
         CHECK_EQ(bough_process_signal(p, SIGSTOP), 0);
         while (state_of(bough_process_pid(p)) != 'T')
@@ -796,8 +838,10 @@ PROCESS_TEST(whoever_of_a_group_is_left_is_killed)
 {
     pid_t deaf = 0;
     int rc = 0;
-    struct bough_process_options options = {
-        .argv = SHELL("(trap '' TERM; exec sleep 100) & echo $!"), .out = BOUGH_PIPE, .group = true};
+    struct bough_process_options options = {.argv =
+                                                SHELL("(trap '' TERM; exec sleep 100) & echo $!"),
+                                            .out = BOUGH_PIPE,
+                                            .group = true};
     bough_with_process (p, &options, &rc) {
         deaf = read_pid(p);
         CHECK_EQ(bough_process_wait(p), 0);
@@ -814,7 +858,8 @@ PROCESS_TEST(without_a_group_grandchildren_are_left_alone)
 {
     pid_t grandchild = 0;
     int rc = 0;
-    struct bough_process_options options = {.argv = SHELL("sleep 100 & echo $!; wait"), .out = BOUGH_PIPE};
+    struct bough_process_options options = {.argv = SHELL("sleep 100 & echo $!; wait"),
+                                            .out = BOUGH_PIPE};
     bough_with_process (p, &options, &rc) {
         grandchild = read_pid(p);
         CHECK_EQ(getpgid(bough_process_pid(p)), getpgrp());
@@ -849,9 +894,11 @@ static int wait_for(void *p)
 
 PROCESS_TEST(any_number_of_tasks_may_wait_and_the_first_may_give_up)
 {
-    struct waiter w[4] = {{.call = wait_for}, {.call = wait_for}, {.call = wait_for}, {.call = wait_for}};
+    struct waiter w[4] = {
+        {.call = wait_for}, {.call = wait_for}, {.call = wait_for}, {.call = wait_for}};
     int rc = 0;
-    struct bough_process_options options = {.argv = SHELL("read x; exit 9"), .in = BOUGH_PIPE, .any_status = true};
+    struct bough_process_options options = {
+        .argv = SHELL("read x; exit 9"), .in = BOUGH_PIPE, .any_status = true};
     bough_with_process (p, &options, &rc)
         bough_with_nursery (n, &rc) {
             for (int i = 0; i < 4; i++) {
@@ -928,7 +975,8 @@ PROCESS_TEST(many_processes_at_once)
     for (int i = 0; i < MANY; i++) {
         char script[32];
         snprintf(script, sizeof(script), "read x; exit %d", i);
-        struct bough_process_options options = {.argv = SHELL(script), .in = BOUGH_PIPE, .any_status = true};
+        struct bough_process_options options = {
+            .argv = SHELL(script), .in = BOUGH_PIPE, .any_status = true};
         CHECK_EQ(bough_process_start(&options, &p[i]), 0);
     }
     for (int i = MANY - 1; i >= 0; i--) {
@@ -947,7 +995,9 @@ PROCESS_TEST(if_sigchld_is_ignored_the_status_counts_as_0)
     struct bough_process_result r;
     CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
     for (int i = 0; i < test_scale(10); i++) {
-        CHECK_EQ(bough_process_run(&(struct bough_process_options){.argv = SHELL("echo x; exit 3")}, &r), 0);
+        CHECK_EQ(
+            bough_process_run(&(struct bough_process_options){.argv = SHELL("echo x; exit 3")}, &r),
+            0);
         CHECK_EQ(r.status, 0);
         CHECK_STR(r.out, "x\n");
         bough_process_result_free(&r);
@@ -974,11 +1024,13 @@ PROCESS_TEST(if_somebody_else_reaps_it_the_status_counts_as_0)
 static int run_echo(void *arg)
 {
     struct bough_process_result r;
-    int rc = bough_process_run(&(struct bough_process_options){.argv = BOUGH_ARGV("cat"), .input = "x", .input_size = 1},
-                               &r);
+    int rc = bough_process_run(
+        &(struct bough_process_options){.argv = BOUGH_ARGV("cat"), .input = "x", .input_size = 1},
+        &r);
     if (rc < 0)
         return rc;
-    /* A write that fails with EPIPE, which a fault may be, means that it does not want its input. */
+    /* A write that fails with EPIPE, which a fault may be, means that it does not want its input.
+     */
     CHECK_STR(r.out, arg && !r.out_size ? "" : "x");
     CHECK_STR(r.err, "");
     bough_process_result_free(&r);
@@ -1002,14 +1054,57 @@ TEST(runs_in_several_threads_start_processes_at_once)
     CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+/* From here on pidfd_open() says that it does not exist. */
+static void forbid_pidfds(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        test_skip("no seccomp here");
+    CHECK_EQ(syscall(SYS_pidfd_open, getpid(), 0), -1);
+}
+
+PROCESS_TEST(without_pidfds_it_works_too)
+{
+    struct waiter w = {.call = wait_for};
+    int rc = 0;
+    forbid_pidfds();
+    CHECK_EQ(run_echo(NULL), 0);
+    CHECK_EQ(call_timed(50 * BOUGH_MS, sleep_in_block, (void *)(uintptr_t)&sleeper), -ETIMEDOUT);
+    bough_with_nursery (n, &rc) {
+        struct bough_process *p;
+        CHECK_EQ(bough_process_start(&sleeper, &p), 0);
+        w.object = p;
+        waiter_start(n, &w);
+        CHECK_EQ(bough_sleep(20 * BOUGH_MS), 0);
+        CHECK_EQ(w.rc, STILL_WAITING);
+        CHECK_EQ(bough_process_signal(p, SIGHUP), 0);
+        CHECK_EQ(bough_process_wait(p), SIGHUP);
+        CHECK_EQ(bough_process_close(p, 0), 0);
+    }
+    CHECK_EQ(w.rc, SIGHUP);
+    return rc;
+}
+
 /* --- faults --- */
 
 static int start_and_stop(__attribute__((unused)) void *arg)
 {
     int rc = 0;
     struct bough_process_fd give = {0, 4};
-    struct bough_process_options options = {.argv = BOUGH_ARGV("sleep", "100"), .in = BOUGH_PIPE, .out = BOUGH_PIPE,
-                                            .err = BOUGH_PIPE, .fds = &give, .fd_count = 1, .group = true};
+    struct bough_process_options options = {.argv = BOUGH_ARGV("sleep", "100"),
+                                            .in = BOUGH_PIPE,
+                                            .out = BOUGH_PIPE,
+                                            .err = BOUGH_PIPE,
+                                            .fds = &give,
+                                            .fd_count = 1,
+                                            .group = true};
     bough_with_process (p, &options, &rc)
         rc = bough_process_stop(p);
     return rc;
@@ -1049,7 +1144,8 @@ PROCESS_TEST(without_descriptors_nothing_is_started)
     struct rlimit limit, low;
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     struct bough_process *p;
-    struct bough_process_options options = {.argv = BOUGH_ARGV("true"), .in = BOUGH_PIPE, .out = BOUGH_PIPE};
+    struct bough_process_options options = {
+        .argv = BOUGH_ARGV("true"), .in = BOUGH_PIPE, .out = BOUGH_PIPE};
     int first = open("/dev/null", O_RDONLY | O_CLOEXEC), rc = -EMFILE;
     close(first);
     for (int room = 0; rc == -EMFILE; room++) {
@@ -1070,6 +1166,7 @@ TEST(a_status_has_words)
     CHECK_STR(bough_status_text(0, text, sizeof(text)), "exited with 0");
     CHECK_STR(bough_status_text(0x2a00, text, sizeof(text)), "exited with 42");
     CHECK_STR(bough_status_text(SIGTERM, text, sizeof(text)), "was killed by SIGTERM");
-    CHECK_STR(bough_status_text(SIGSEGV | 0x80, text, sizeof(text)), "was killed by SIGSEGV (core dumped)");
+    CHECK_STR(bough_status_text(SIGSEGV | 0x80, text, sizeof(text)),
+              "was killed by SIGSEGV (core dumped)");
     CHECK_STR(bough_status_text(0x2a00, text, 5), "exit");
 }
