@@ -109,7 +109,7 @@ TASK_TEST(the_test_clock_does_not_jump_while_a_thread_works)
     struct work w;
     int rc = 0;
     work_init(&w, false);
-    bough_fail_after (BOUGH_MS, &rc)
+    bough_fail_after (BOUGH_MINUTE, &rc)
         for (int i = 0; rc == 0 && i < 100; i++)
             rc = run_abandon(&w);
     CHECK_EQ(rc, 0);
