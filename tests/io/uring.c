@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -262,6 +263,35 @@ URING_TEST(such_a_writers_descriptor_may_be_closed_behind_its_back)
     wait_for(d, &p, 1);
     CHECK_EQ(p.result, -EBADF);
     close(fds[1]);
+}
+
+/* --- several of them --- */
+
+static void *run_often(__attribute__((unused)) void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        struct probe p = PROBE;
+        struct bough_driver *d = open_uring();
+        int fds[2];
+        make_pipe(fds);
+        CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &p), 0);
+        CHECK_EQ(write(fds[1], "x", 1), 1);
+        wait_for(d, &p, 1);
+        bough__uring_close(d);
+        close(fds[0]);
+        close(fds[1]);
+    }
+    return NULL;
+}
+
+TEST(each_thread_may_have_one)
+{
+    pthread_t threads[4];
+    need_uring();
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, run_often, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }
 
 /* --- where there is none --- */
