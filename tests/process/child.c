@@ -737,6 +737,13 @@ static int just_wait(void *arg)
     return rc;
 }
 
+PROCESS_TEST(a_bad_end_does_not_hide_a_cancel)
+{
+    struct bough_process_options options = {.argv = SHELL("echo ready; exit 2"), .out = BOUGH_PIPE};
+    CHECK_EQ(call_timed(300 * BOUGH_MS, sleep_in_block, &options), -ETIMEDOUT);
+    return 0;
+}
+
 PROCESS_TEST(a_cancel_while_the_block_waits_at_its_end_stops_it)
 {
     CHECK_EQ(call_timed(50 * BOUGH_MS, just_wait, (void *)(uintptr_t)&sleeper), -ETIMEDOUT);
@@ -936,6 +943,27 @@ PROCESS_TEST(a_task_that_waits_while_the_block_ends_gets_the_status)
     }
     CHECK_EQ(w[0].rc, SIGTERM);
     CHECK_EQ(w[1].rc, SIGTERM);
+    return rc;
+}
+
+PROCESS_TEST(so_does_one_that_watches_when_another_task_is_quicker)
+{
+    struct waiter w = {.call = wait_for};
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        struct bough_process *p;
+        CHECK_EQ(bough_process_start(&sleeper, &p), 0);
+        w.object = p;
+        waiter_park(n, &w);
+        CHECK_EQ(bough_process_signal(p, SIGHUP), 0);
+        while (state_of(bough_process_pid(p)) != 'Z')
+            usleep(1000);
+        CHECK_EQ(bough_process_stop(p), SIGHUP);
+        CHECK_EQ(w.rc, STILL_WAITING);
+        CHECK_EQ(bough_process_close(p, -EIO), -EIO);
+        CHECK_EQ(w.rc, STILL_WAITING);
+    }
+    CHECK_EQ(w.rc, SIGHUP);
     return rc;
 }
 
