@@ -14,11 +14,11 @@
 /* A message with its descriptors. There is always room for all that can come at once, so what is cut off could not be opened. */
 struct message {
     struct iovec bytes;
+    struct msghdr header;
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(BOUGH_UNIX_FDS * sizeof(int))];
     } control;
-    struct msghdr header;
 };
 
 static void message_init(struct message *m, void *data, size_t size, size_t control)
