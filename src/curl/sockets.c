@@ -3,8 +3,8 @@
  * curl tells which sockets it wants to hear of and when it wants to be called at the latest. All of
  * it goes into one epoll set, the time as a timerfd. The set is itself a descriptor that becomes
  * readable, so one task in one wait serves them all, and a socket that curl closes behind our back
- * leaves the set by itself. curl counts real time, so the timer does. SPDX-License-Identifier: MIT
- */
+ * leaves the set by itself. curl counts real time, so the timer does.
+ * SPDX-License-Identifier: MIT */
 #include "curl/sockets.h"
 
 #include <errno.h>
