@@ -57,6 +57,7 @@ struct uring {
     bool has_ring, skips_success;
     int event_fd;
     bool interrupt_armed, helper_armed;
+    bool interrupted; /* and no wait() has returned since */
     struct watches watches;
     struct request *requests;
     unsigned request_count, free, to_cancel;
@@ -234,6 +235,7 @@ static int uring_lost(struct bough_driver *driver, int fd, struct watch_entry *w
 static int reaped_interrupt(struct uring *p, const struct io_uring_cqe *cqe)
 {
     uint64_t ticks;
+    p->interrupted = true;
     if (cqe->flags & IORING_CQE_F_MORE)
         return 0;
     p->interrupt_armed = false;
@@ -335,7 +337,9 @@ static int uring_wait(struct bough_driver *driver, int64_t deadline)
     int woken = reap(p);
     if (BOUGH_UNLIKELY(p->helper_watched))
         woken += helper_look(p); /* it has a sweep of its own */
-    int64_t timeout = bough__watches_time_to_sleep(&p->watches, woken ? INT64_MIN : deadline);
+    if (woken || p->interrupted)
+        deadline = INT64_MIN;
+    int64_t timeout = bough__watches_time_to_sleep(&p->watches, deadline);
     if (p->helper_watched && timeout > BOUGH_SEC)
         timeout = BOUGH_SEC;
     if (p->to_cancel)
@@ -345,7 +349,9 @@ static int uring_wait(struct bough_driver *driver, int64_t deadline)
     int rc = enter(p, timeout);
     if (rc < 0 && !enter_passes(rc))
         return rc;
-    return woken + reap(p);
+    woken += reap(p);
+    p->interrupted = false;
+    return woken;
 }
 
 static void uring_interrupt(struct bough_driver *driver)

@@ -44,6 +44,23 @@ DRIVER_TEST(an_interrupt_ends_the_next_sleep)
     CHECK_EQ(look(d), 0);
 }
 
+/* Whatever else has a look at the kernel meanwhile. */
+DRIVER_TEST(an_interrupt_is_not_lost_in_a_close)
+{
+    struct probe p = PROBE;
+    int fds[2];
+    make_pipe(fds);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &p), 0);
+        CHECK_EQ(look(d), 0);
+        d->interrupt(d);
+        d->closing(d, fds[0]);
+        CHECK_EQ(d->wait(d, BOUGH_NEVER), 0);
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
 struct interrupter {
     struct bough_driver *driver;
     int rounds;
