@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <string.h>
 
 #include "base/sys.h"
 #include "bough/error.h"
@@ -33,7 +34,10 @@ int bough_udp_set_broadcast(struct bough_udp *u, bool on)
 static int change_membership(struct bough_udp *u, int option, const struct bough_address *group,
                              unsigned interface)
 {
-    struct group_req request = {.gr_interface = interface, .gr_group = group->storage};
+    struct group_req request;
+    memset(&request, 0, sizeof(request)); /* it has a hole */
+    request.gr_interface = interface;
+    request.gr_group = group->storage;
     return set(u, u->family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, option, &request, sizeof(request),
                option == MCAST_JOIN_GROUP ? "join" : "leave");
 }
