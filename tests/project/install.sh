@@ -34,15 +34,15 @@ dynamic() {
     $CC "$there/main.c" -o "$there/dynamic" $(flags --cflags --libs) &&
         LD_LIBRARY_PATH=$(dirname "$(find "$there/root" -name libbough.so)") "$there/dynamic"
 }
-# shellcheck disable=SC2046
+# shellcheck disable=SC2046,SC2086
 static() {
-    $CC "$there/main.c" -o "$there/static" $(flags --cflags) "$(find "$there/root" -name libbough.a)" -pthread &&
+    $CC "$there/main.c" -o "$there/static" $(flags --cflags) "$(find "$there/root" -name libbough.a)" $LIBS &&
         "$there/static"
 }
-# shellcheck disable=SC2046
+# shellcheck disable=SC2046,SC2086
 from_cxx() {
     c++ -std=c++17 "$there/main.cc" -o "$there/cxx" $(flags --cflags) \
-        "$(find "$there/root" -name libbough.a)" -pthread && "$there/cxx"
+        "$(find "$there/root" -name libbough.a)" $LIBS && "$there/cxx"
 }
 check "it installs" install_it
 check "a program links the shared library through pkg-config" dynamic

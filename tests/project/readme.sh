@@ -8,8 +8,9 @@ root=$1 build=$2
 there=$(mktemp -d)
 trap 'rm -rf "$there"' EXIT
 awk '/^```c$/ { on = 1; next } /^```/ { on = 0 } on' "$root/README.md" >"$there/readme.c"
+# shellcheck disable=SC2086 # a list of words
 compile() {
-    $CC -O2 -Wall -Wextra -Werror -I"$root/include" "$there/readme.c" "$build/libbough.a" -pthread -o "$there/readme"
+    $CC -O2 -Wall -Wextra -Werror -I"$root/include" "$there/readme.c" "$build/libbough.a" $LIBS -o "$there/readme"
 }
 runs() {
     "$there/readme" >"$there/output" 2>&1 || { cat "$there/output"; return 1; }

@@ -21,8 +21,9 @@ awk -v there="$there" '
     out                { print >out }
 ' "$root/docs/tutorial.md"
 
+# shellcheck disable=SC2086 # a list of words
 compile() { # in its directory, so that messages name program.c
-    cd "$1" && $CC -O2 -Wall -Wextra -Werror -I"$root/include" program.c "$build/libbough.a" -pthread -o program
+    cd "$1" && $CC -O2 -Wall -Wextra -Werror -I"$root/include" program.c "$build/libbough.a" $LIBS -o program
 }
 runs() {
     status=0
