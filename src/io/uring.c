@@ -454,14 +454,14 @@ static void rings_in_order(void)
     __atomic_fetch_add(&order, 1, __ATOMIC_ACQ_REL);
 }
 
-static int ring_open(struct uring *p)
+static int ring_open(struct uring *p, size_t setup)
 {
     /* The last of these is for 5.13, where poll requests learned to go on. */
     const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS;
     struct io_uring_params params;
     int rc = -EINVAL;
-    for (size_t i = 0; i < sizeof(setups) / sizeof(*setups) && rc == -EINVAL; i++) {
-        params = (struct io_uring_params){.flags = setups[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+    for (; setup < sizeof(setups) / sizeof(*setups) && rc == -EINVAL; setup++) {
+        params = (struct io_uring_params){.flags = setups[setup] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
                                           .cq_entries = COMPLETIONS};
         rc = sys_fails(SYS_FAULT_CALL) ? -EMFILE
                                        : io_uring_queue_init_params(SUBMISSIONS, &p->ring, &params);
@@ -469,15 +469,16 @@ static int ring_open(struct uring *p)
     if (rc < 0)
         return rc == -EINVAL ? -ENOSYS : rc;
     rings_in_order();
+    (void)io_uring_register_ring_fd(&p->ring); /* 5.18: saves the kernel a look-up in each call */
     p->has_ring = true;
     p->skips_success = params.features & IORING_FEAT_CQE_SKIP;
     return (params.features & needed) == needed ? 0 : -ENOSYS;
 }
 
 /* A filter may let us have a ring, and not let us use it. */
-static int uring_setup(struct uring *p)
+static int uring_setup(struct uring *p, size_t setup)
 {
-    int rc = ring_open(p);
+    int rc = ring_open(p, setup);
     if (rc < 0)
         return rc;
     p->event_fd = sys_call(EMFILE, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -489,7 +490,7 @@ static int uring_setup(struct uring *p)
     return rc < 0 ? rc : 0;
 }
 
-int bough__uring_open(struct bough_driver **ret_driver)
+static int uring_open(size_t setup, struct bough_driver **ret_driver)
 {
     struct uring *p = sys_calloc(1, sizeof(*p));
     if (!p)
@@ -514,13 +515,23 @@ int bough__uring_open(struct bough_driver **ret_driver)
         .lost = uring_lost,
     };
     p->event_fd = -1;
-    int rc = uring_setup(p);
+    int rc = uring_setup(p, setup);
     if (rc < 0) {
         bough__uring_close(&p->driver);
         return rc;
     }
     *ret_driver = &p->driver;
     return 0;
+}
+
+int bough__uring_open(struct bough_driver **ret_driver)
+{
+    return uring_open(0, ret_driver);
+}
+
+int bough__uring_open_plain(struct bough_driver **ret_driver)
+{
+    return uring_open(sizeof(setups) / sizeof(*setups) - 1, ret_driver);
 }
 
 void bough__uring_close(struct bough_driver *driver)

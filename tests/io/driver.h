@@ -51,28 +51,41 @@ __attribute__((unused)) static struct bough_driver *open_uring(void)
     return driver;
 }
 
-#define DRIVER_TEST_ON_(name, test_name, kind)                                                     \
+/* As it is on an older kernel. */
+__attribute__((unused)) static struct bough_driver *open_plain_uring(void)
+{
+    struct bough_driver *driver;
+    need_uring();
+    CHECK_EQ(bough__uring_open_plain(&driver), 0);
+    return driver;
+}
+
+#define DRIVER_TEST_ON_(name, test_name, open_driver, close_driver)                                \
     TEST(name)                                                                                     \
     {                                                                                              \
-        struct bough_driver *driver = open_##kind();                                               \
+        struct bough_driver *driver = open_driver();                                               \
         test_name##_on(driver);                                                                    \
         CHECK_EQ(driver->watched, 0);                                                              \
-        bough__##kind##_close(driver);                                                             \
+        close_driver(driver);                                                                      \
     }
+#define EPOLL_TEST_(test_name) DRIVER_TEST_ON_(test_name, test_name, open_epoll, bough__epoll_close)
+#define URING_TESTS_(test_name)                                                                    \
+    DRIVER_TEST_ON_(test_name##_on_io_uring, test_name, open_uring, bough__uring_close)            \
+    DRIVER_TEST_ON_(test_name##_on_plain_io_uring, test_name, open_plain_uring, bough__uring_close)
 
 #define EPOLL_TEST(test_name)                                                                      \
     static void test_name##_on(struct bough_driver *d);                                            \
-    DRIVER_TEST_ON_(test_name, test_name, epoll)                                                   \
+    EPOLL_TEST_(test_name)                                                                         \
     static void test_name##_on(struct bough_driver *d)
 
 #define URING_TEST(test_name)                                                                      \
     static void test_name##_on(struct bough_driver *d);                                            \
-    DRIVER_TEST_ON_(test_name, test_name, uring)                                                   \
+    URING_TESTS_(test_name)                                                                        \
     static void test_name##_on(struct bough_driver *d)
 
 /* On each of them. */
 #define DRIVER_TEST(test_name)                                                                     \
     static void test_name##_on(struct bough_driver *d);                                            \
-    DRIVER_TEST_ON_(test_name, test_name, epoll)                                                   \
-    DRIVER_TEST_ON_(test_name##_on_io_uring, test_name, uring)                                     \
+    EPOLL_TEST_(test_name)                                                                         \
+    URING_TESTS_(test_name)                                                                        \
     static void test_name##_on(struct bough_driver *d)
