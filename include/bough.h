@@ -17,6 +17,7 @@
 #include "bough/flow.h"
 #include "bough/frame.h"
 #include "bough/generator.h"
+#include "bough/guest.h"
 #include "bough/io.h"
 #include "bough/list.h"
 #include "bough/manager.h"

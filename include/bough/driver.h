@@ -50,6 +50,9 @@ struct bough_driver {
     /* 'fd' is about to be closed: wake its waiters with -EBADF and forget it. */
     void (*closing)(struct bough_driver *driver, int fd);
 
+    /* Others want this thread, too: wait() is called as often when nothing is watched. */
+    bool shared;
+
     /* Waits that can still be woken by the world: while there are any, the run is not deadlocked. */
     unsigned watched;
 

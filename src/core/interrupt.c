@@ -20,9 +20,11 @@ static struct bough_entry interrupt_entry = {.fn = interrupt_cancel};
 
 static void on_sigint(int signal)
 {
-    (void)signal;
     int saved_errno = errno;
-    (void)bough_enter(interrupt_gate, &interrupt_entry);
+    if (__atomic_load_n(&interrupted_run, __ATOMIC_ACQUIRE))
+        (void)bough_enter(interrupt_gate, &interrupt_entry);
+    else
+        raise(signal); /* put back by somebody after the run: it means what it means by default now */
     errno = saved_errno;
 }
 

@@ -33,7 +33,7 @@ static void look(struct run *run, int64_t deadline)
 {
     struct bough_driver *driver = run->driver;
     int woken = 0;
-    if (driver->watched || deadline != INT64_MIN) {
+    if (driver->watched || driver->shared || deadline != INT64_MIN) {
         hook(run, before_io_wait, deadline);
         woken = driver->wait(driver, deadline);
         hook(run, after_io_wait, woken);
@@ -51,7 +51,7 @@ static void look(struct run *run, int64_t deadline)
 static bool look_is_due(struct run *run)
 {
     struct bough_driver *driver = run->driver;
-    if (!run->timers.root && !driver->watched)
+    if (!run->timers.root && !driver->watched && !driver->shared)
         return false;
     if (run->switches - run->steps_at < (uint64_t)run->steps_between &&
         driver->coarse_now(driver) == run->coarse)
@@ -182,6 +182,7 @@ static int run_setup(struct run *run, struct bough_driver *driver, const struct 
     run->budget = RUN_BUDGET;
     run->steps_between = 1;
     run->random = options->seed;
+    run->attended = options->seed || driver->shared;
     run->on_deadlock = options->deadlock;
     bough_list_init(&run->idle);
     bough_list_init(&run->words);

@@ -30,7 +30,7 @@ static BOUGH_ALWAYS_INLINE void prefetch_after(const struct bough_task *task)
 /* May the next pass begin without the loop? If there are ready tasks, and nothing else that it would look at. */
 static BOUGH_ALWAYS_INLINE bool sched_is_alone(const struct run *run)
 {
-    return run->ready && !run->timers.root && !run->driver->watched && !run->random &&
+    return run->ready && !run->timers.root && !run->driver->watched && !run->attended &&
            mpsc_is_empty(run->entries);
 }
 

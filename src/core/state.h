@@ -116,6 +116,7 @@ struct run {
     uint64_t steps_at; /* 'switches' then */
     uint64_t polls;
     uint64_t random;  /* state of the shuffle; 0: in order */
+    bool attended;    /* each pass begins in the loop: a seed shuffles it, or the thread is shared */
     struct bough_list idle;
     int64_t trimmed;  /* when stacks were last trimmed */
     enum bough_deadlock on_deadlock;
@@ -125,6 +126,7 @@ struct run {
     /* task */
     struct stack_pool stacks;
     struct bough_task main;
+    struct annotation annotation; /* of the stack that the main task is on */
     struct bough_scope root; /* around the main task */
     unsigned tasks, tasks_peak;
     uint64_t started;

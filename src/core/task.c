@@ -169,13 +169,12 @@ int task_new(struct run *run, struct bough_scope *scope, const struct task_plan 
 
 void task_init_main(struct run *run, const struct bough_site *site)
 {
-    static __thread struct annotation thread_annotation;
     struct bough_task *task = &run->main;
     struct task_plan plan = {.site = site};
     scope_init_root(&run->root, task, site);
     task_init(task, run, &run->root, &plan);
-    annotate_born(&thread_annotation, NULL, 0);
-    task->fiber.annotation = &thread_annotation;
+    annotate_born(&run->annotation, NULL, 0);
+    task->fiber.annotation = &run->annotation;
 }
 
 /* --- for the user --- */

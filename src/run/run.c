@@ -8,6 +8,7 @@
 #include "base/panic.h"
 #include "bough/driver.h"
 #include "bough/error.h"
+#include "bough/guest.h"
 #include "bough/observe.h"
 #include "io/epoll.h"
 #include "io/uring.h"
@@ -44,7 +45,8 @@ static int uring_refused(int rc)
     case -ENOTSUP:
         return bough_fail_text(rc, "bough_run: this build has no io_uring driver: liburing was missing");
     case -ENOSYS:
-        return bough_fail_text(rc, "bough_run: this kernel has no io_uring, or one older than Linux 5.13");
+        return bough_fail_text(rc, "bough_run: this kernel has no io_uring, or one older than Linux "
+                                   "5.13; or this is Valgrind, which has none that sleeps well");
     case -EPERM:
     case -EACCES:
         return bough_fail_text(rc, "bough_run: io_uring is forbidden here (a seccomp filter, or "
@@ -93,4 +95,22 @@ int bough_run_with(const struct bough_run_options *options, bough_task_fn *fn, v
 int bough_run(bough_task_fn *fn, void *arg)
 {
     return bough_run_with(NULL, fn, arg);
+}
+
+int bough_guest_start(const struct bough_run_options *options, bough_task_fn *fn, void *arg,
+                      struct bough_guest **ret_guest)
+{
+    struct bough_run_options wanted = options ? *options : (struct bough_run_options){0};
+    struct bough_driver *driver;
+    int rc = options_from_environment(&wanted);
+    if (rc < 0)
+        return rc;
+    rc = open_driver(BOUGH_IO_EPOLL, &driver);
+    if (rc < 0)
+        return rc;
+    rc = bough_guest_start_on(driver, bough__epoll_fd(driver), bough__epoll_close, &wanted, fn, arg,
+                              ret_guest);
+    if (rc < 0)
+        bough__epoll_close(driver);
+    return rc;
 }
