@@ -1,8 +1,9 @@
 /* Frames: stacks that run as part of a task.
  *
- * A task has one saved context, and it is that of whichever of its stacks was running when it parked; so the scheduler knows
- * nothing of frames. A frame has two: its own, while it is suspended, and that of who resumed it, while it runs. Like a task
- * it is one allocation, a stack, and sits at its top.
+ * A task has one saved context, and it is that of whichever of its stacks was running when it
+ * parked; so the scheduler knows nothing of frames. A frame has two: its own, while it is
+ * suspended, and that of who resumed it, while it runs. Like a task it is one allocation, a stack,
+ * and sits at its top.
  * SPDX-License-Identifier: MIT */
 #include "core/frame.h"
 
@@ -24,8 +25,9 @@ struct bough_frame {
 
 static BOUGH_COLD void frame_misused(const struct bough_frame *f, const char *what)
 {
-    bough_panic("a frame (%s, opened at %s:%d by task %s) is %s in task %s", f->site->what, f->site->file,
-                f->site->line, bough_task_name(f->task), what, bough_task_name(NULL));
+    bough_panic("a frame (%s, opened at %s:%d by task %s) is %s in task %s", f->site->what,
+                f->site->file, f->site->line, bough_task_name(f->task), what,
+                bough_task_name(NULL));
 }
 
 /* The task goes on on another of its stacks. */
@@ -105,7 +107,7 @@ void bough_frame_suspend(struct bough_frame *f)
 
 const struct bough_site *bough_task_frame(const struct bough_task *task, unsigned number)
 {
-    if (!task->frames.next)
+    if (!task->has_frames)
         return NULL;
     bough_list_foreach (node, &task->frames)
         if (number-- == 0)
@@ -118,6 +120,6 @@ void frame_check_none(const struct bough_task *task)
     if (bough_list_is_empty(&task->frames))
         return;
     const struct bough_frame *f = bough_container_of(task->frames.next, struct bough_frame, link);
-    bough_panic("task %s ends and leaves a frame behind: %s, opened at %s:%d", bough_task_name(task),
-                f->site->what, f->site->file, f->site->line);
+    bough_panic("task %s ends and leaves a frame behind: %s, opened at %s:%d",
+                bough_task_name(task), f->site->what, f->site->file, f->site->line);
 }
