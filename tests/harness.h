@@ -1,4 +1,5 @@
-/* The test harness: a test is a function whose name is a sentence; each runs in a process of its own.
+/* The test harness: a test is a function whose name is a sentence; each runs in a process of its
+ * own.
  *
  *     TASK_TEST(a_cancelled_sleep_returns_at_once)
  *     {
@@ -10,9 +11,10 @@
  *         return rc;
  *     }
  *
- * A file of tests is a program that prints TAP. Its arguments: parts of names, to run only those; -v shows the output
- * of tests that pass, too; -l lists; -n runs in this process, for a debugger. A test fails by a CHECK
- * that does not hold, by dying, by a leak (under ASan), or by taking longer than 30 s.
+ * A file of tests is a program that prints TAP. Its arguments: parts of names, to run only those;
+ * -v shows the output of tests that pass, too; -l lists; -n runs in this process, for a debugger. A
+ * test fails by a CHECK that does not hold, by dying, by a leak (under ASan), or by taking longer
+ * than 30 s.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ignoring the result is a warning; write (void) to ignore it on purpose. First in a declaration. (For gcc the
- * old attribute would not accept the cast.) */
+/* Ignoring the result is a warning; write (void) to ignore it on purpose. First in a declaration.
+ * (For gcc the old attribute would not accept the cast.) */
 #if defined(__cplusplus)
 #define BOUGH_MUST_CHECK [[nodiscard]]
 #elif defined(__GNUC__) && !defined(__clang__)
@@ -31,12 +31,13 @@
 #define BOUGH_PASTE(a, b) BOUGH_PASTE_(a, b)
 #define BOUGH_UNIQUE(name) BOUGH_PASTE(bough_##name##_, __COUNTER__)
 
-/* Around the declarations of a header. In C++ a function hides the struct of its name (as stat() does), and some
- * compilers would warn of it. */
+/* Around the declarations of a header. In C++ a function hides the struct of its name (as stat()
+ * does), and some compilers would warn of it. */
 #ifdef __cplusplus
 #define BOUGH_BEGIN_DECLS                                                                          \
     _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")                  \
-        _Pragma("GCC visibility push(default)") extern "C" {
+        _Pragma("GCC visibility push(default)") extern "C"                                         \
+    {
 #define BOUGH_END_DECLS                                                                            \
     }                                                                                              \
     _Pragma("GCC visibility pop") _Pragma("GCC diagnostic pop")

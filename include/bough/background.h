@@ -59,6 +59,6 @@ void bough_background_block_abandon(struct bough_background_block *b);
          *BOUGH_PASTE(id, open) =                                                                  \
              bough_background_block_enter(&id, fn, arg, move_on, rc, BOUGH_SITE(#fn));             \
          BOUGH_PASTE(id, open); BOUGH_PASTE(id, open) = bough_background_block_exit(&id))          \
-        BOUGH_BLOCK_BODY_(id)
+    BOUGH_BLOCK_BODY_(id)
 
 BOUGH_END_DECLS

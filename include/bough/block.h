@@ -1,13 +1,13 @@
 /* The body of a block macro: runs once, and knows how it was left.
  *
- * A block is two loops. The outer one, of the macro that uses this, opens in its first expression and
- * closes in its third; its variable has a cleanup attribute for when neither is reached. The
- * inner one, here, runs the body once: the end of the body and `continue` finish it, `break`
- * breaks it, and in all three cases the outer loop goes on to its third expression; `return` and
- * `goto` go straight to the cleanup.
+ * A block is two loops. The outer one, of the macro that uses this, opens in its first expression
+ * and closes in its third; its variable has a cleanup attribute for when neither is reached. The
+ * inner one, here, runs the body once: the end of the body and `continue` finish it, `break` breaks
+ * it, and in all three cases the outer loop goes on to its third expression; `return` and `goto` go
+ * straight to the cleanup.
  *
- * With -DBOUGH_STRICT_BLOCKS, return and goto out of a block are a compile-time warning: the
- * guard never escapes, so on the normal way the optimiser removes the call that carries it.
+ * With -DBOUGH_STRICT_BLOCKS, return and goto out of a block are a compile-time warning: the guard
+ * never escapes, so on the normal way the optimiser removes the call that carries it.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -40,13 +40,15 @@ static BOUGH_ALWAYS_INLINE void bough_block_guard_check(struct bough_block_guard
 #define BOUGH_BLOCK_GUARD_(id)
 #endif
 
-/* --- for block macros of your own, in the cleanup of a block that was left by return or goto --- */
+/* --- for block macros of your own, in the cleanup of a block that was left by return or goto ---
+ */
 
-/* How the body has ended, as far as can be known: -ECANCELED if the running task is unwinding from a cancel, else 0. */
+/* How the body has ended, as far as can be known: -ECANCELED if the running task is unwinding from
+ * a cancel, else 0. */
 int bough_block_guess(void);
 
-/* A result that the block cannot report any more: if it is an error it goes to the enclosing nursery of the same
- * task, or to the task's result. */
+/* A result that the block cannot report any more: if it is an error it goes to the enclosing
+ * nursery of the same task, or to the task's result. */
 void bough_block_defer(int rc);
 
 #define BOUGH_BLOCK_BODY_(id)                                                                      \

@@ -1,9 +1,9 @@
 /* A driver: the kernel as the loop sees it. The library brings epoll, io_uring and the test kernel;
  * a program may bring its own through bough_run_options.
  *
- * A driver does four things: it tells the time, it waits until something happens or a deadline comes and
- * wakes whoever waited for it, it watches file descriptors, and it can be interrupted while it waits.
- * All but interrupt() are called in the run's thread.
+ * A driver does four things: it tells the time, it waits until something happens or a deadline
+ * comes and wakes whoever waited for it, it watches file descriptors, and it can be interrupted
+ * while it waits. All but interrupt() are called in the run's thread.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -26,12 +26,13 @@ struct bough_driver {
     /* While tasks are ready, wait() is called this often; 0: after every pass. */
     int64_t poll_after;
 
-    /* Look at what has happened and wake who waited for it (bough_wake). If nothing has, sleep until
-     * something does, or interrupt(), or 'deadline' (INT64_MIN: do not sleep; BOUGH_NEVER: no deadline).
-     * May return early. Returns how many it woke, or < 0. */
+    /* Look at what has happened and wake who waited for it (bough_wake). If nothing has, sleep
+     * until something does, or interrupt(), or 'deadline' (INT64_MIN: do not sleep; BOUGH_NEVER: no
+     * deadline). May return early. Returns how many it woke, or < 0. */
     int (*wait)(struct bough_driver *driver, int64_t deadline);
 
-    /* Make the wait() that is under way, or the next one, return soon. From any thread or signal handler. */
+    /* Make the wait() that is under way, or the next one, return soon. From any thread or signal
+     * handler. */
     void (*interrupt)(struct bough_driver *driver);
 
     /* Wake 'wait' with 0 when 'fd' is ready in that direction, or broken. 0: the caller parks next.
@@ -40,8 +41,9 @@ struct bough_driver {
     int (*watch)(struct bough_driver *driver, int fd, enum bough_direction direction,
                  struct bough_wait *wait);
 
-    /* 'fd' is ours until closing(): nobody closes it behind our back, and whoever watches it has seen
-     * it drained (EAGAIN, or less than was asked for). So one registration may serve all its life. */
+    /* 'fd' is ours until closing(): nobody closes it behind our back, and whoever watches it has
+     * seen it drained (EAGAIN, or less than was asked for). So one registration may serve all its
+     * life. */
     int (*adopt)(struct bough_driver *driver, int fd);
 
     /* The waiter gave up (from its abort). */
@@ -53,10 +55,12 @@ struct bough_driver {
     /* Others want this thread, too: wait() is called as often when nothing is watched. */
     bool shared;
 
-    /* Waits that can still be woken by the world: while there are any, the run is not deadlocked. */
+    /* Waits that can still be woken by the world: while there are any, the run is not deadlocked.
+     */
     unsigned watched;
 
-    /* Set by the loop: gates that are held (bough/entry.h). While there are any, somebody may call in. */
+    /* Set by the loop: gates that are held (bough/entry.h). While there are any, somebody may call
+     * in. */
     unsigned holds;
 };
 
@@ -67,8 +71,9 @@ struct bough_run_options;
 
 /* bough_run_with() on a driver of your own, which is not freed. What bough_run() does once it has
  * chosen a driver. */
-BOUGH_MUST_CHECK int bough_run_on(struct bough_driver *driver, const struct bough_run_options *options,
-                                  int (*fn)(void *arg), void *arg);
+BOUGH_MUST_CHECK int bough_run_on(struct bough_driver *driver,
+                                  const struct bough_run_options *options, int (*fn)(void *arg),
+                                  void *arg);
 
 /* Called once by the loop when no task is ready and a look at the kernel found nothing, before it
  * would sleep (or the test kernel's clock would jump). What it wakes runs first. */

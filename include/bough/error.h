@@ -12,18 +12,19 @@
  * A result is >= 0 for success or < 0 for an error, a negated errno:
  *
  *     -ECANCELED   a scope around us is cancelled      -EPIPE       the peer or other side is gone
- *     -ETIMEDOUT   its time was up                     -EOWNERDEAD  an actor, process or lock owner died
+ *     -ETIMEDOUT   its time was up                     -EOWNERDEAD  a process or lock owner died
  *     -EAGAIN      would block                         -EPROTO      a callee broke the protocol
  *     -EBUSY       two tasks in one resource           -EDEADLK     no task can ever run again
  *     -EBADF       you closed it                       -BOUGH_EGROUP several errors at once
  *
- * The tree belongs to the task: it keeps the last few failures, and what takes an int that is one of
- * them (a nursery, a scope, bough_catch, bough_keep) takes its tree along. So the int alone is passed
- * on, as in any C program. One real leaf: the int is that leaf's code, also when cancels stand beside
- * it. Several: -BOUGH_EGROUP, so that code written for one error cannot silently drop the others.
+ * The tree belongs to the task: it keeps the last few failures, and what takes an int that is one
+ * of them (a nursery, a scope, bough_catch, bough_keep) takes its tree along. So the int alone is
+ * passed on, as in any C program. One real leaf: the int is that leaf's code, also when cancels
+ * stand beside it. Several: -BOUGH_EGROUP, so that code written for one error cannot silently drop
+ * the others.
  *
- * If memory is out the code still arrives, without the detail. Nothing here blocks. Outside a run the
- * errors are kept per thread.
+ * If memory is out the code still arrives, without the detail. Nothing here blocks. Outside a run
+ * the errors are kept per thread.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -44,15 +45,14 @@ struct bough_error;
  * which is negative: return bough_fail(-EINVAL, "bad port %d", port); */
 int bough_fail(int code, const char *fmt, ...) BOUGH_PRINTF(2, 3);
 #define bough_fail(code, ...) bough_fail_at(code, BOUGH_SITE(__func__), __VA_ARGS__)
-int bough_fail_at(int code, const struct bough_site *site, const char *fmt, ...)
-    BOUGH_PRINTF(3, 4);
+int bough_fail_at(int code, const struct bough_site *site, const char *fmt, ...) BOUGH_PRINTF(3, 4);
 
 /* The same for a fixed text, which must live for ever: allocates nothing, so it may be used on hot
  * paths. What the library's own calls fail with. */
 int bough_fail_text(int code, const char *text);
 
-/* Like except*: if the error *rc (or any leaf of the group) has 'code', which is negative, take those
- * leaves out, leave the rest in *rc (0 when nothing is left) and return true. */
+/* Like except*: if the error *rc (or any leaf of the group) has 'code', which is negative, take
+ * those leaves out, leave the rest in *rc (0 when nothing is left) and return true. */
 bool bough_catch(int *rc, int code);
 
 /* Join the result of cleanup to the result so far: rc = bough_keep(rc, close_it()). A real error is
@@ -60,31 +60,33 @@ bool bough_catch(int *rc, int code);
  * -BOUGH_EGROUP. If neither is an error, 'rc'. */
 BOUGH_MUST_CHECK int bough_keep(int rc, int cleanup_rc);
 
-/* For what hands one failure to several tasks, such as an exit pool: record that 'code' failed elsewhere and is reported
- * there, and return it; later take that record out again, like bough_catch(), wherever it has got to in *rc. True if it was
- * there: the failure was passed on. */
+/* For what hands one failure to several tasks, such as an exit pool: record that 'code' failed
+ * elsewhere and is reported there, and return it; later take that record out again, like
+ * bough_catch(), wherever it has got to in *rc. True if it was there: the failure was passed on. */
 int bough_echo(int code);
 bool bough_catch_echo(int *rc, int code);
 
-/* To carry the failure 'rc' to another task or thread: take its record out of here (NULL: there is none), give it there to the
- * running task. Attaching returns the code; 'e' may be NULL, and is no longer yours. One that is not attached has to be freed. */
+/* To carry the failure 'rc' to another task or thread: take its record out of here (NULL: there is
+ * none), give it there to the running task. Attaching returns the code; 'e' may be NULL, and is no
+ * longer yours. One that is not attached has to be freed. */
 struct bough_error *bough_error_detach(int rc);
 int bough_error_attach(struct bough_error *e, int rc);
 void bough_error_free(struct bough_error *e); /* NULL is fine */
 
-/* Forget all failures that this task, or outside a run this thread, remembers. For threads that end. */
+/* Forget all failures that this task, or outside a run this thread, remembers. For threads that
+ * end. */
 void bough_error_clear(void);
 
-/* The tree of the last failed call of this task; NULL if there is none, or no memory. It lives until
- * the task's next failure. */
+/* The tree of the last failed call of this task; NULL if there is none, or no memory. It lives
+ * until the task's next failure. */
 const struct bough_error *bough_error_last(void);
 
 /* Like a good traceback: each leaf with its message, place and the path of tasks it came through;
  * for a cancel its reason. NULL prints that there is no detail. */
 void bough_error_print(const struct bough_error *e, FILE *to);
 
-/* What a leaf or group says. For a group: the code as an int would carry it, no message, no place. NULL, as from
- * bough_error_last(), is no error, without words: 0, "", no place. */
+/* What a leaf or group says. For a group: the code as an int would carry it, no message, no place.
+ * NULL, as from bough_error_last(), is no error, without words: 0, "", no place. */
 int bough_error_code(const struct bough_error *e);
 const char *bough_error_message(const struct bough_error *e);
 const char *bough_error_file(const struct bough_error *e);
@@ -102,7 +104,8 @@ const struct bough_error *bough_error_find(const struct bough_error *e, int code
 /* How many leaves have 'code' (0: all). */
 unsigned bough_error_count(const struct bough_error *e, int code);
 
-/* "Connection reset by peer"; also for the codes of this library, and "no error" for what is none. Static. */
+/* "Connection reset by peer"; also for the codes of this library, and "no error" for what is none.
+ * Static. */
 const char *bough_error_name(int code);
 
 BOUGH_END_DECLS

@@ -11,9 +11,10 @@
  *         bough_exit_stack_disarm(&st, ticket);              // keep the file
  *     rc = bough_exit_stack_close(&st, rc);                  // the rest, the last first
  *
- * As if the blocks were nested: the last one in is the first out, and each sees the result so far and may pass it on, replace it
- * or suppress it. The stack lives with the caller; each entry is one allocation. Managers in it belong to the task that
- * entered them, so who moves them elsewhere stays in that task. After Python's AsyncExitStack.
+ * As if the blocks were nested: the last one in is the first out, and each sees the result so far
+ * and may pass it on, replace it or suppress it. The stack lives with the caller; each entry is one
+ * allocation. Managers in it belong to the task that entered them, so who moves them elsewhere
+ * stays in that task. After Python's AsyncExitStack.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -36,8 +37,8 @@ struct bough_exit_stack {
 
 void bough_exit_stack_open(struct bough_exit_stack *st);
 
-/* Enter a manager (bough/manager.h); it is exited in its turn. 'ret_value' and 'ret_ticket' may be NULL, here and below. What
- * bough_manager_enter() returns; -ENOMEM: it was not entered. */
+/* Enter a manager (bough/manager.h); it is exited in its turn. 'ret_value' and 'ret_ticket' may be
+ * NULL, here and below. What bough_manager_enter() returns; -ENOMEM: it was not entered. */
 BOUGH_MUST_CHECK int bough_exit_stack_enter(struct bough_exit_stack *st, bough_manager_fn *fn,
                                             void *arg, void **ret_value,
                                             struct bough_exit_ticket **ret_ticket);
@@ -48,8 +49,8 @@ BOUGH_MUST_CHECK int bough_exit_stack_enter_at(struct bough_exit_stack *st, boug
                                                struct bough_exit_ticket **ret_ticket,
                                                const struct bough_site *site);
 
-/* Call fn(arg, rc) in its turn, with the result so far; what it returns is the result from then on. 0, -ENOMEM (then fn will not be
- * called: undo it yourself). Does not block. */
+/* Call fn(arg, rc) in its turn, with the result so far; what it returns is the result from then on.
+ * 0, -ENOMEM (then fn will not be called: undo it yourself). Does not block. */
 BOUGH_MUST_CHECK int bough_exit_stack_push(struct bough_exit_stack *st,
                                            int (*fn)(void *arg, int rc), void *arg,
                                            struct bough_exit_ticket **ret_ticket);
@@ -58,19 +59,21 @@ BOUGH_MUST_CHECK int bough_exit_stack_push(struct bough_exit_stack *st,
 BOUGH_MUST_CHECK int bough_exit_stack_defer(struct bough_exit_stack *st, void (*fn)(void *arg),
                                             void *arg, struct bough_exit_ticket **ret_ticket);
 
-/* Forget it: it will not be called. Not for a manager, which has to be exited once it was entered (panics): run it. */
+/* Forget it: it will not be called. Not for a manager, which has to be exited once it was entered
+ * (panics): run it. */
 void bough_exit_stack_disarm(struct bough_exit_stack *st, struct bough_exit_ticket *ticket);
 
-/* Run it now, out of turn, with 'rc'; returns what it makes of it. A manager must be the innermost thing that is open (or this
- * panics). Blocks as it does. */
+/* Run it now, out of turn, with 'rc'; returns what it makes of it. A manager must be the innermost
+ * thing that is open (or this panics). Blocks as it does. */
 BOUGH_MUST_CHECK int bough_exit_stack_run(struct bough_exit_stack *st,
                                           struct bough_exit_ticket *ticket, int rc);
 
-/* Append all entries of 'from' to 'to', which is open; 'from' stays open, and empty. Tickets stay good, with 'to'. */
+/* Append all entries of 'from' to 'to', which is open; 'from' stays open, and empty. Tickets stay
+ * good, with 'to'. */
 void bough_exit_stack_move(struct bough_exit_stack *from, struct bough_exit_stack *to);
 
-/* Run all of them, the last first, with 'rc' to begin with. Returns the result. By the task that opened it (panics). Whatever
- * fails, all are run. It may be opened again. */
+/* Run all of them, the last first, with 'rc' to begin with. Returns the result. By the task that
+ * opened it (panics). Whatever fails, all are run. It may be opened again. */
 BOUGH_MUST_CHECK int bough_exit_stack_close(struct bough_exit_stack *st, int rc);
 
 BOUGH_END_DECLS

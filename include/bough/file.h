@@ -22,14 +22,16 @@
  *         return rc;
  *     }
  *
- * A disk is never "ready": a call either finds in memory what it needs, or blocks. So a read first asks for what is in the
- * system's cache, which costs a system call and no more; all else is done in a worker thread (bough/thread.h; their number is
- * limited), while the task waits and the others run.
+ * A disk is never "ready": a call either finds in memory what it needs, or blocks. So a read first
+ * asks for what is in the system's cache, which costs a system call and no more; all else is done
+ * in a worker thread (bough/thread.h; their number is limited), while the task waits and the others
+ * run.
  *
- * Each call is a checkpoint, but where it says that it does not block. Cancelled before it begins: -ECANCELED, and nothing has
- * happened. A thread cannot be called back, though: cancelled later, the call waits until the thread is done (which the disk decides, or
- * the server behind it), and what has happened is what it returns. The next checkpoint fails. Other results < 0 are the system's errors,
- * with the path in the detail; -EAGAIN: no thread to be had.
+ * Each call is a checkpoint, but where it says that it does not block. Cancelled before it begins:
+ * -ECANCELED, and nothing has happened. A thread cannot be called back, though: cancelled later,
+ * the call waits until the thread is done (which the disk decides, or the server behind it), and
+ * what has happened is what it returns. The next checkpoint fails. Other results < 0 are the
+ * system's errors, with the path in the detail; -EAGAIN: no thread to be had.
  *
  * A file may be used by several tasks at once, as by several threads: give positions then.
  * SPDX-License-Identifier: MIT */
@@ -51,33 +53,39 @@ struct bough_file;
 BOUGH_MUST_CHECK int bough_file_open(const char *path, int flags, unsigned mode,
                                      struct bough_file **ret_file);
 
-/* Take a descriptor over, of a regular file: it is closed with it. Does not block. 0, -ENOMEM: it is still yours. */
+/* Take a descriptor over, of a regular file: it is closed with it. Does not block. 0, -ENOMEM: it
+ * is still yours. */
 BOUGH_MUST_CHECK int bough_file_adopt(int fd, struct bough_file **ret_file);
 
 /* The descriptor; -1: closed. It stays the file's. */
 int bough_file_fd(const struct bough_file *f);
 
-/* Close it: on every path, also when cancelled, and it waits for that. Every later call is -EBADF; one that is under way goes on, and the
- * last of them closes. 0; -EIO, -EDQUOT and the like: something that was written before has not got to the disk. Again: 0. */
+/* Close it: on every path, also when cancelled, and it waits for that. Every later call is -EBADF;
+ * one that is under way goes on, and the last of them closes. 0; -EIO, -EDQUOT and the like:
+ * something that was written before has not got to the disk. Again: 0. */
 BOUGH_MUST_CHECK int bough_file_close(struct bough_file *f);
 
-/* Close it if it is not yet, without waiting or asking whether it went well, and free it; calls that are under way still end well. NULL is
- * fine. Does not block. (A file that was written to is better closed first.) */
+/* Close it if it is not yet, without waiting or asking whether it went well, and free it; calls
+ * that are under way still end well. NULL is fine. Does not block. (A file that was written to is
+ * better closed first.) */
 void bough_file_free(struct bough_file *f);
 
 /* --- reading and writing --- */
 
-/* Read up to 'size' bytes, at the file's position, which moves on, or at 'offset'. The number of bytes, fewer only before the end (or if a
- * signal or an error came after some); 0: the end. */
+/* Read up to 'size' bytes, at the file's position, which moves on, or at 'offset'. The number of
+ * bytes, fewer only before the end (or if a signal or an error came after some); 0: the end. */
 BOUGH_MUST_CHECK int bough_file_read(struct bough_file *f, void *ret_data, size_t size);
-BOUGH_MUST_CHECK int bough_file_pread(struct bough_file *f, void *ret_data, size_t size, int64_t offset);
+BOUGH_MUST_CHECK int bough_file_pread(struct bough_file *f, void *ret_data, size_t size,
+                                      int64_t offset);
 
-/* Write up to 'size' bytes; the number that were written, fewer if the disk is full or the like; the next call tells. */
+/* Write up to 'size' bytes; the number that were written, fewer if the disk is full or the like;
+ * the next call tells. */
 BOUGH_MUST_CHECK int bough_file_write(struct bough_file *f, const void *data, size_t size);
 BOUGH_MUST_CHECK int bough_file_pwrite(struct bough_file *f, const void *data, size_t size,
                                        int64_t offset);
 
-/* Write all of it at the position. 0; < 0: some of it may have been written. Cancelled, it stops between two writes. */
+/* Write all of it at the position. 0; < 0: some of it may have been written. Cancelled, it stops
+ * between two writes. */
 BOUGH_MUST_CHECK int bough_file_write_all(struct bough_file *f, const void *data, size_t size);
 
 /* Move the position: lseek(2). The new one, or < 0. Does not block, and is no checkpoint. */
@@ -93,28 +101,30 @@ BOUGH_MUST_CHECK int bough_file_stat(struct bough_file *f, struct stat *ret_stat
 
 /* --- whole files --- */
 
-/* All of a file, with a NUL behind it, in memory that is yours to free(). 0; -EFBIG: more than 'limit' bytes (0: no limit); -ENOMEM. */
+/* All of a file, with a NUL behind it, in memory that is yours to free(). 0; -EFBIG: more than
+ * 'limit' bytes (0: no limit); -ENOMEM. */
 BOUGH_MUST_CHECK int bough_file_read_all(const char *path, size_t limit, char **ret_data,
                                          size_t *ret_size);
 
 /* --- streams --- */
 
-/* A file as a stream: receives from its position on, to the end; sends write there. Positions are the stream's own, one for
- * each direction, which both begin at 0 (or, if the file was opened with O_APPEND, sends append). send_eof is -ENOTSUP. The
- * file is the stream's, closed and freed with it, also when this fails. Does not block. 0, -ENOMEM. */
+/* A file as a stream: receives from its position on, to the end; sends write there. Positions are
+ * the stream's own, one for each direction, which both begin at 0 (or, if the file was opened with
+ * O_APPEND, sends append). send_eof is -ENOTSUP. The file is the stream's, closed and freed with
+ * it, also when this fails. Does not block. 0, -ENOMEM. */
 BOUGH_MUST_CHECK int bough_file_stream_open(struct bough_file *f, struct bough_stream **ret_stream);
 
 /* --- names --- */
 
 BOUGH_MUST_CHECK int bough_path_stat(const char *path, struct stat *ret_stat);  /* follows links */
 BOUGH_MUST_CHECK int bough_path_lstat(const char *path, struct stat *ret_stat); /* does not */
-BOUGH_MUST_CHECK int bough_path_rename(const char *from, const char *to); /* replaces 'to' */
+BOUGH_MUST_CHECK int bough_path_rename(const char *from, const char *to);       /* replaces 'to' */
 BOUGH_MUST_CHECK int bough_path_unlink(const char *path);
 BOUGH_MUST_CHECK int bough_path_mkdir(const char *path, unsigned mode);
 BOUGH_MUST_CHECK int bough_path_rmdir(const char *path);
 
-/* The directory or file and all that is in it; links are removed, not followed. Not to be there is fine: 0.
- * Cancelled, it stops: some of it is gone. */
+/* The directory or file and all that is in it; links are removed, not followed. Not to be there is
+ * fine: 0. Cancelled, it stops: some of it is gone. */
 BOUGH_MUST_CHECK int bough_path_remove_all(const char *path);
 
 /* --- directories --- */
@@ -132,14 +142,15 @@ BOUGH_MUST_CHECK int bough_directory_read(const char *path,
 
 /* --- for a while --- */
 
-/* Managers (bough/manager.h). A directory of a name of its own, removed with all that is in it when the block ends, however it does;
- * its value is the path. 'arg': in which directory, a const char *; NULL: TMPDIR, or /tmp.
+/* Managers (bough/manager.h). A directory of a name of its own, removed with all that is in it when
+ * the block ends, however it does; its value is the path. 'arg': in which directory, a const char
+ * *; NULL: TMPDIR, or /tmp.
  *
  *     bough_with (const char *, path, bough_temporary_directory, NULL, &rc)
  *         rc = unpack(archive, path);
  *
- * And a file that has no name at all (or loses it at once), gone when the block ends; its value is a struct bough_file *, open for reading and
- * writing. */
+ * And a file that has no name at all (or loses it at once), gone when the block ends; its value is
+ * a struct bough_file *, open for reading and writing. */
 int bough_temporary_directory(struct bough_manager *self, void *arg);
 int bough_temporary_file(struct bough_manager *self, void *arg);
 

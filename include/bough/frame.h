@@ -1,4 +1,5 @@
-/* Frames: a function on a stack of its own that runs as part of the current task, and can be left and resumed.
+/* Frames: a function on a stack of its own that runs as part of the current task, and can be left
+ * and resumed.
  *
  *     static void count(struct bough_frame *self, void *arg)
  *     {
@@ -12,9 +13,10 @@
  *     while (rc == 0 && bough_frame_resume(f))
  *         printf("%d\n", number);                         // 1 2 3
  *
- * What managers (bough/manager.h) and iterators (bough/generator.h) are made of; use those. The frame shares
- * the task's identity, its scopes, locals and errors: a scope that is open when it suspends encloses what the task does
- * next. When code in it blocks, the task blocks. Only the task that opened it may resume it.
+ * What managers (bough/manager.h) and iterators (bough/generator.h) are made of; use those. The
+ * frame shares the task's identity, its scopes, locals and errors: a scope that is open when it
+ * suspends encloses what the task does next. When code in it blocks, the task blocks. Only the task
+ * that opened it may resume it.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -25,8 +27,9 @@ BOUGH_BEGIN_DECLS
 struct bough_frame;
 typedef void bough_frame_fn(struct bough_frame *self, void *arg);
 
-/* Make one; it begins with the first resume. Its stack is like a task's. 'site' names it in panics. Does not block. 0,
- * -ENOMEM, -EAGAIN. It must be resumed until it has ended: a task may not end and leave one behind (panics). */
+/* Make one; it begins with the first resume. Its stack is like a task's. 'site' names it in panics.
+ * Does not block. 0, -ENOMEM, -EAGAIN. It must be resumed until it has ended: a task may not end
+ * and leave one behind (panics). */
 BOUGH_MUST_CHECK int bough_frame_open(bough_frame_fn *fn, void *arg, const struct bough_site *site,
                                       struct bough_frame **ret_frame);
 

@@ -9,11 +9,13 @@
  *     if (rc == 0)
  *         rc = bough_guest_finish(g);
  *
- * The host has to call bough_guest_step() whenever the descriptor is readable and when the deadline has come. A step runs the
- * tasks until all wait, or for two milliseconds, so that the host gets its turn. Between the steps nothing of the run moves.
+ * The host has to call bough_guest_step() whenever the descriptor is readable and when the deadline
+ * has come. A step runs the tasks until all wait, or for two milliseconds, so that the host gets
+ * its turn. Between the steps nothing of the run moves.
  *
- * Tasks may call the host's functions, and the host may, between steps, call what is for any thread: bough_enter() to
- * wake a task (bough/entry.h; hold a gate, or a run that waits for nothing else takes itself for deadlocked).
+ * Tasks may call the host's functions, and the host may, between steps, call what is for any
+ * thread: bough_enter() to wake a task (bough/entry.h; hold a gate, or a run that waits for nothing
+ * else takes itself for deadlocked).
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -24,23 +26,25 @@ BOUGH_BEGIN_DECLS
 struct bough_guest;
 struct bough_driver;
 
-/* Make a run of fn(arg), like bough_run_with(); it begins with the first step. Its driver is epoll. 0, -EBUSY (called from a task),
- * -ENOMEM, -EMFILE, -EINVAL. */
+/* Make a run of fn(arg), like bough_run_with(); it begins with the first step. Its driver is epoll.
+ * 0, -EBUSY (called from a task), -ENOMEM, -EMFILE, -EINVAL. */
 BOUGH_MUST_CHECK int bough_guest_start(const struct bough_run_options *options, bough_task_fn *fn,
                                        void *arg, struct bough_guest **ret_guest);
 
-/* Let it run. True: it waits, and wants another step; false: it has ended. In the thread that started it, from outside any run. */
+/* Let it run. True: it waits, and wants another step; false: it has ended. In the thread that
+ * started it, from outside any run. */
 bool bough_guest_step(struct bough_guest *g);
 
 /* Readable when a step is due. The same for all its life. */
 int bough_guest_fd(const struct bough_guest *g);
 
-/* When the next step is due at the latest, on the clock of bough_now() outside a run; BOUGH_NEVER; INT64_MIN: at once. */
+/* When the next step is due at the latest, on the clock of bough_now() outside a run; BOUGH_NEVER;
+ * INT64_MIN: at once. */
 int64_t bough_guest_deadline(const struct bough_guest *g);
 
-/* On a driver of your own (bough/driver.h); 'fd' is readable when its wait() would wake somebody. Its wait() is the guest's until the
- * end, and then close(driver) is called, if there is a 'close'. On failure the driver is still yours. What bough_guest_start()
- * does once it has a driver. */
+/* On a driver of your own (bough/driver.h); 'fd' is readable when its wait() would wake somebody.
+ * Its wait() is the guest's until the end, and then close(driver) is called, if there is a 'close'.
+ * On failure the driver is still yours. What bough_guest_start() does once it has a driver. */
 BOUGH_MUST_CHECK int bough_guest_start_on(struct bough_driver *driver, int fd,
                                           void (*close)(struct bough_driver *driver),
                                           const struct bough_run_options *options,

@@ -2,7 +2,7 @@
  *
  *     static int greet(struct bough_stream *s, void *arg)        // one task a connection
  *     {
- *         return bough_stream_send_all(s, "hello\n", 6);         // closed and freed when it returns
+ *         return bough_stream_send_all(s, "hello\n", 6);        // closed and freed when it returns
  *     }
  *
  *     static int server(void *arg)
@@ -19,7 +19,8 @@
  *     struct bough_stream *s;                                    // the other side
  *     rc = bough_tcp_connect("localhost", 8080, &s);
  *
- * What is connected or accepted is a struct bough_stream (bough/stream.h). All of it belongs to the thread of the run.
+ * What is connected or accepted is a struct bough_stream (bough/stream.h). All of it belongs to the
+ * thread of the run.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -30,19 +31,21 @@ BOUGH_BEGIN_DECLS
 
 /* --- names --- */
 
-/* The addresses of 'host', at most 'capacity' of them, in the order in which the system prefers them: by getaddrinfo() in a
- * worker thread, so the hosts file and all that is configured count. 'host' may be an address, too. A checkpoint. How many
- * were found, at least 1; -ENOENT: no such host; -EHOSTUNREACH: the name server does not answer; -EINVAL; -ECANCELED (the thread's
- * result is thrown away when it comes); -ENOMEM, -EAGAIN (no thread). */
+/* The addresses of 'host', at most 'capacity' of them, in the order in which the system prefers
+ * them: by getaddrinfo() in a worker thread, so the hosts file and all that is configured count.
+ * 'host' may be an address, too. A checkpoint. How many were found, at least 1; -ENOENT: no such
+ * host; -EHOSTUNREACH: the name server does not answer; -EINVAL; -ECANCELED (the thread's result is
+ * thrown away when it comes); -ENOMEM, -EAGAIN (no thread). */
 BOUGH_MUST_CHECK int bough_resolve(const char *host, unsigned port,
                                    struct bough_address *ret_addresses, unsigned capacity);
 
 /* --- connecting --- */
 
-/* Connect to a host by name or address. When it has several addresses they are tried in turn, with a head start of
- * 250 ms each, families alternating; the first connection wins (RFC 8305, "Happy Eyeballs"). Nagle's delay is off.
- * A checkpoint. 0; what bough_resolve() says; if no address answers the error of the first (-ECONNREFUSED, -ENETUNREACH ...),
- * with all of them in its detail; -ECANCELED: nothing is left open. */
+/* Connect to a host by name or address. When it has several addresses they are tried in turn, with
+ * a head start of 250 ms each, families alternating; the first connection wins (RFC 8305, "Happy
+ * Eyeballs"). Nagle's delay is off. A checkpoint. 0; what bough_resolve() says; if no address
+ * answers the error of the first (-ECONNREFUSED, -ENETUNREACH ...), with all of them in its detail;
+ * -ECANCELED: nothing is left open. */
 BOUGH_MUST_CHECK int bough_tcp_connect(const char *host, unsigned port,
                                        struct bough_stream **ret_stream);
 
@@ -54,16 +57,17 @@ BOUGH_MUST_CHECK int bough_tcp_connect_to(const struct bough_address *addresses,
 
 struct bough_listener;
 
-/* Listen on all addresses of 'host' (NULL: of this machine, IPv4 and IPv6). Port 0: one that is free, the same for all. Binding
- * to a port that was used a moment ago is allowed. A checkpoint. 0; -EADDRINUSE, -EACCES, ...; what bough_resolve() says. */
+/* Listen on all addresses of 'host' (NULL: of this machine, IPv4 and IPv6). Port 0: one that is
+ * free, the same for all. Binding to a port that was used a moment ago is allowed. A checkpoint. 0;
+ * -EADDRINUSE, -EACCES, ...; what bough_resolve() says. */
 BOUGH_MUST_CHECK int bough_tcp_listen(const char *host, unsigned port,
                                       struct bough_listener **ret_listener);
 
 /* The port it listens on. */
 unsigned bough_listener_port(const struct bough_listener *l);
 
-/* The next connection. A checkpoint. 0; -EBADF: the listener was closed; -EMFILE and the like: the connection still waits;
- * -EBUSY: another task accepts; -ECANCELED. */
+/* The next connection. A checkpoint. 0; -EBADF: the listener was closed; -EMFILE and the like: the
+ * connection still waits; -EBUSY: another task accepts; -ECANCELED. */
 BOUGH_MUST_CHECK int bough_listener_accept(struct bough_listener *l,
                                            struct bough_stream **ret_stream);
 
@@ -81,14 +85,14 @@ typedef int bough_serve_fn(struct bough_stream *stream, void *arg);
 struct bough_serve_options {
     /* So many connections at once; the others wait in the kernel's queue. 0: no limit. */
     unsigned limit;
-    /* Called with the result of a connection that failed (< 0, not cancelled), in its task; what it returns counts instead:
-     * 0 goes on serving. NULL: the failure ends the server. */
+    /* Called with the result of a connection that failed (< 0, not cancelled), in its task; what it
+     * returns counts instead: 0 goes on serving. NULL: the failure ends the server. */
     int (*on_error)(int rc, void *arg);
 };
 
-/* Accept connections and start fn(stream, arg) for each, until cancelled or a connection fails. When descriptors or
- * memory are out it waits a moment and goes on. Returns < 0: -ECANCELED, -EBADF (the listener was closed), or the failures of
- * connections. All connections have ended then. */
+/* Accept connections and start fn(stream, arg) for each, until cancelled or a connection fails.
+ * When descriptors or memory are out it waits a moment and goes on. Returns < 0: -ECANCELED, -EBADF
+ * (the listener was closed), or the failures of connections. All connections have ended then. */
 BOUGH_MUST_CHECK int bough_serve(struct bough_listener *l, bough_serve_fn *fn, void *arg);
 BOUGH_MUST_CHECK int bough_serve_with(struct bough_listener *l,
                                       const struct bough_serve_options *options, bough_serve_fn *fn,

@@ -15,13 +15,12 @@
  *
  *  - The block ends when its body and all its tasks have ended. The body is one more child.
  *  - The first failure (a task that returns < 0, or the body's rc) cancels the nursery's scope: the
- *    others unwind. All errors are kept, in order of completion: one comes out as itself,
- *    several as -BOUGH_EGROUP (bough/error.h). Cancels are stripped by the scope that is
- *    responsible.
- *  - The end of the body waits for the children. Leaving it early (break, return, goto) cancels them
- *    and waits. After the end and after break the result is in rc; after return and goto, whose
- *    value is fixed before, an error of the children goes to the enclosing nursery of the same
- *    task, or to the task's result.
+ *    others unwind. All errors are kept, in order of completion: one comes out as itself, several
+ *    as -BOUGH_EGROUP (bough/error.h). Cancels are stripped by the scope that is responsible.
+ *  - The end of the body waits for the children. Leaving it early (break, return, goto) cancels
+ *    them and waits. After the end and after break the result is in rc; after return and goto,
+ *    whose value is fixed before, an error of the children goes to the enclosing nursery of the
+ *    same task, or to the task's result.
  *  - A child is in the scopes of the nursery, not of who started it. A task that is started into a
  *    cancelled nursery runs up to its first checkpoint.
  *  - Closing waits whether cancelled or not: it only relays what the children say.
@@ -61,9 +60,9 @@ struct bough_nursery {
     struct bough_task *task;     /* who opened it */
     struct bough_nursery *outer; /* the one around it in the same task */
     struct bough_error *errors;
-    struct bough_wait *closing;  /* the opener waits for the end */
-    struct bough_list children;  /* tasks, services among them */
-    struct bough_list starters;  /* waits for a free place */
+    struct bough_wait *closing; /* the opener waits for the end */
+    struct bough_list children; /* tasks, services among them */
+    struct bough_list starters; /* waits for a free place */
     struct bough_scope scope;
 };
 
@@ -80,8 +79,9 @@ void bough_nursery_open_at(struct bough_nursery *n, const struct bough_nursery_o
 BOUGH_MUST_CHECK int bough_nursery_close(struct bough_nursery *n, int rc);
 
 /* Start a task: fn(arg) runs when the running task next parks or yields, never at once. Blocks only
- * if the nursery has a limit, and is then a checkpoint, with room or without. Returns 0, -ENOMEM, -EAGAIN (no stack to
- * be had), -EBADF (the nursery is closed), -ECANCELED (while waiting for a place). */
+ * if the nursery has a limit, and is then a checkpoint, with room or without. Returns 0, -ENOMEM,
+ * -EAGAIN (no stack to be had), -EBADF (the nursery is closed), -ECANCELED (while waiting for a
+ * place). */
 BOUGH_MUST_CHECK int bough_nursery_start_soon(struct bough_nursery *n, bough_task_fn *fn,
                                               void *arg);
 #define bough_nursery_start_soon(n, fn, arg)                                                       \
@@ -103,8 +103,8 @@ BOUGH_MUST_CHECK int bough_nursery_start_soon_with_at(struct bough_nursery *n, b
 #define BOUGH_START(n, fn, type, ...)                                                              \
     bough_nursery_start_soon_with(n, fn, (&(type){__VA_ARGS__}), sizeof(type))
 
-/* A task that serves the others: it is cancelled after the body and the other children have
- * ended, and not before, also when the nursery is cancelled (their cleanup may need it). Its failure
+/* A task that serves the others: it is cancelled after the body and the other children have ended,
+ * and not before, also when the nursery is cancelled (their cleanup may need it). Its failure
  * cancels the nursery like any other. */
 BOUGH_MUST_CHECK int bough_nursery_start_service(struct bough_nursery *n, bough_task_fn *fn,
                                                  void *arg);
@@ -152,14 +152,14 @@ unsigned bough_nursery_count(const struct bough_nursery *n);
  * bough_with_nursery (n, &rc, .limit = 8) { ... }. See "blocks" in bough/scope.h for rc, and the
  * rules above for early exits. */
 #define bough_with_nursery(n, rc, ...)                                                             \
-    for (struct bough_nursery_block BOUGH_PASTE(bough_block_, n)                                         \
+    for (struct bough_nursery_block BOUGH_PASTE(bough_block_, n)                                   \
              BOUGH_CLEANUP(bough_nursery_block_abandon),                                           \
-         *BOUGH_PASTE(bough_open_, n) = bough_nursery_block_enter(                                       \
-             &BOUGH_PASTE(bough_block_, n), rc, (struct bough_nursery_options){__VA_ARGS__},             \
+         *BOUGH_PASTE(bough_open_, n) = bough_nursery_block_enter(                                 \
+             &BOUGH_PASTE(bough_block_, n), rc, (struct bough_nursery_options){__VA_ARGS__},       \
              BOUGH_SITE("bough_with_nursery"));                                                    \
-         BOUGH_PASTE(bough_open_, n);                                                                    \
-         BOUGH_PASTE(bough_open_, n) = bough_nursery_block_exit(&BOUGH_PASTE(bough_block_, n)))                \
-        BOUGH_NURSERY_BODY_(n)
+         BOUGH_PASTE(bough_open_, n);                                                              \
+         BOUGH_PASTE(bough_open_, n) = bough_nursery_block_exit(&BOUGH_PASTE(bough_block_, n)))    \
+    BOUGH_NURSERY_BODY_(n)
 
 /* --- what the block is made of --- */
 
@@ -177,7 +177,7 @@ void bough_nursery_block_abandon(struct bough_nursery_block *b);
 
 #define BOUGH_NURSERY_BODY_(n)                                                                     \
     BOUGH_BLOCK_GUARD_(n)                                                                          \
-    for (__attribute__((unused)) struct bough_nursery *n = &BOUGH_PASTE(bough_block_, n).nursery;                                \
+    for (__attribute__((unused)) struct bough_nursery *n = &BOUGH_PASTE(bough_block_, n).nursery;  \
          !BOUGH_PASTE(bough_block_, n).ended; BOUGH_PASTE(bough_block_, n).ended = true)
 
 BOUGH_END_DECLS

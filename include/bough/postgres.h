@@ -29,18 +29,21 @@
  *         return rc;
  *     }
  *
- * Results are libpq's own (PGresult is a struct pg_result): read them with its functions, and PQclear() them.
+ * Results are libpq's own (PGresult is a struct pg_result): read them with its functions, and
+ * PQclear() them.
  *
- * A connection does one thing at a time: -EBUSY for a second task. For several at once open several, or send
- * a pipeline.
+ * A connection does one thing at a time: -EBUSY for a second task. For several at once open
+ * several, or send a pipeline.
  *
- * Cancelling: the server is told to stop (by PQcancel() in a worker thread), and what still comes is read and dropped, so that
- * the connection can be used again; an open transaction has failed then, and waits for its ROLLBACK. If that cannot be
- * done within 5 seconds, or the query was only half sent, the connection is broken. Either way the result is -ECANCELED. Nobody knows whether the query was
- * done just before.
+ * Cancelling: the server is told to stop (by PQcancel() in a worker thread), and what still comes
+ * is read and dropped, so that the connection can be used again; an open transaction has failed
+ * then, and waits for its ROLLBACK. If that cannot be done within 5 seconds, or the query was only
+ * half sent, the connection is broken. Either way the result is -ECANCELED. Nobody knows whether
+ * the query was done just before.
  *
- * All calls that wait are checkpoints. A connection that is broken (-EPIPE) stays so, and is only good for closing. All
- * of it belongs to the thread of the run. Link with pkg-config's bough-postgres.
+ * All calls that wait are checkpoints. A connection that is broken (-EPIPE) stays so, and is only
+ * good for closing. All of it belongs to the thread of the run. Link with pkg-config's
+ * bough-postgres.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -54,22 +57,26 @@ struct bough_postgres;
 
 /* --- connections --- */
 
-/* Connect; 'conninfo' is libpq's: "host=... dbname=...", or "postgresql://...". What it leaves out comes from the environment. Host names
- * are resolved by bough_resolve(), and all their addresses tried in turn (a name from a service file would be libpq's to resolve, which
- * blocks the run). 0; -EINVAL: conninfo makes no sense; -ENOENT: no such host; -ECONNREFUSED: nobody answers, or not
- * with what we can accept; -EACCES: user or password are not good; -ECANCELED; -ENOMEM. The detail says more. */
+/* Connect; 'conninfo' is libpq's: "host=... dbname=...", or "postgresql://...". What it leaves out
+ * comes from the environment. Host names are resolved by bough_resolve(), and all their addresses
+ * tried in turn (a name from a service file would be libpq's to resolve, which blocks the run). 0;
+ * -EINVAL: conninfo makes no sense; -ENOENT: no such host; -ECONNREFUSED: nobody answers, or not
+ * with what we can accept; -EACCES: user or password are not good; -ECANCELED; -ENOMEM. The detail
+ * says more. */
 BOUGH_MUST_CHECK int bough_postgres_connect(const char *conninfo, struct bough_postgres **ret);
 
 /* Say goodbye and close. No task may be in it. NULL is fine. Does not block. */
 void bough_postgres_close(struct bough_postgres *p);
 
-/* libpq's handle, for all that does not wait: PQescapeLiteral(), PQparameterStatus(), PQsetNoticeProcessor() ... */
+/* libpq's handle, for all that does not wait: PQescapeLiteral(), PQparameterStatus(),
+ * PQsetNoticeProcessor() ... */
 struct pg_conn *bough_postgres_handle(struct bough_postgres *p);
 
 /* --- queries --- */
 
-/* Run a query with 'count' values for $1, $2, ..., as text; NULL is NULL. Without values it may be several statements with
- * semicolons between: the result is that of the last. *ret_result is to be cleared by PQclear(); NULL for 'ret_result': not wanted.
+/* Run a query with 'count' values for $1, $2, ..., as text; NULL is NULL. Without values it may be
+ * several statements with semicolons between: the result is that of the last. *ret_result is to be
+ * cleared by PQclear(); NULL for 'ret_result': not wanted.
  *
  * 0; < 0: it failed, the detail begins with its SQLSTATE, and the result is for its class:
  *   -EINVAL     a mistake in the query, or in the data for it (42, 22)
@@ -86,8 +93,9 @@ BOUGH_MUST_CHECK int bough_postgres_query(struct bough_postgres *p, const char *
 /* Called with a result of one row; it may wait. 0: go on; other: stop. */
 typedef int bough_postgres_row_fn(const struct pg_result *row, void *arg);
 
-/* The same for a result that is too large to be had at once: fn(row, arg) for each row as it comes. When fn does not return 0 the
- * query is stopped like by a cancel, and what it returned is the result. 0: all rows were seen. */
+/* The same for a result that is too large to be had at once: fn(row, arg) for each row as it comes.
+ * When fn does not return 0 the query is stopped like by a cancel, and what it returned is the
+ * result. 0: all rows were seen. */
 BOUGH_MUST_CHECK int bough_postgres_rows(struct bough_postgres *p, const char *sql, int count,
                                          const char *const *values, bough_postgres_row_fn *fn,
                                          void *arg);
@@ -104,8 +112,9 @@ struct bough_postgres_command {
     struct pg_result *result; /* set on success, to be cleared by PQclear() */
 };
 
-/* Send all commands at once and then get all results: one round trip for all. They are one transaction, unless they begin their own. 0;
- * < 0: the first that failed, as above; nothing of it has been done then, and no result is set. */
+/* Send all commands at once and then get all results: one round trip for all. They are one
+ * transaction, unless they begin their own. 0; < 0: the first that failed, as above; nothing of it
+ * has been done then, and no result is set. */
 BOUGH_MUST_CHECK int bough_postgres_pipeline(struct bough_postgres *p,
                                              struct bough_postgres_command *commands,
                                              unsigned count);
@@ -120,8 +129,8 @@ struct bough_postgres_notification {
 /* LISTEN to a channel, whatever characters its name has. */
 BOUGH_MUST_CHECK int bough_postgres_listen(struct bough_postgres *p, const char *channel);
 
-/* The next notification, in order, waiting for it; those that came during queries are kept. It is good until the next call. 1; -EPIPE;
- * -EBUSY; -ECANCELED: none was taken. */
+/* The next notification, in order, waiting for it; those that came during queries are kept. It is
+ * good until the next call. 1; -EPIPE; -EBUSY; -ECANCELED: none was taken. */
 BOUGH_MUST_CHECK int bough_postgres_receive(struct bough_postgres *p,
                                             struct bough_postgres_notification *ret_notification);
 

@@ -13,12 +13,12 @@
  *         return bough_run(hello, NULL) < 0;
  *     }
  *
- * A run belongs to the thread that called bough_run(), and so do its tasks, scopes, channels and all
- * else: no other thread may touch them, except through bough/entry.h. Any number of threads may have
- * one run each. The main task runs on the thread's own stack.
+ * A run belongs to the thread that called bough_run(), and so do its tasks, scopes, channels and
+ * all else: no other thread may touch them, except through bough/entry.h. Any number of threads may
+ * have one run each. The main task runs on the thread's own stack.
  *
- * The tasks are scheduled in passes: a pass runs those that were ready when it began, in order (with
- * a seed: in an order drawn from it), then I/O and deadlines are looked at.
+ * The tasks are scheduled in passes: a pass runs those that were ready when it began, in order
+ * (with a seed: in an order drawn from it), then I/O and deadlines are looked at.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -54,8 +54,8 @@ struct bough_run_options {
     struct bough_driver *driver; /* a kernel of your own (bough/driver.h); not freed */
     enum bough_io io;
     size_t stack_size; /* of a task, in bytes; default 64 KiB, at least 16 KiB */
-    /* Not 0: the order inside a pass is a shuffle drawn from it; the same seed gives the same order.
-     * Default: the environment's BOUGH_SEED. */
+    /* Not 0: the order inside a pass is a shuffle drawn from it; the same seed gives the same
+     * order. Default: the environment's BOUGH_SEED. */
     uint64_t seed;
     enum bough_deadlock deadlock;
     enum bough_sigint sigint;
@@ -63,9 +63,10 @@ struct bough_run_options {
     struct bough_instrument *const *instruments; /* ends with NULL; see bough/observe.h */
 };
 
-/* Run fn(arg) as the main task and return its result when everything has ended. Also: -EBUSY (a run is
- * under way in this thread), -EDEADLK (no task could ever run again; bough_error_last() has the tree),
- * -EINTR (SIGINT), -ENOMEM, -EMFILE and the like (no loop to be had), -EINVAL (bad options). */
+/* Run fn(arg) as the main task and return its result when everything has ended. Also: -EBUSY (a run
+ * is under way in this thread), -EDEADLK (no task could ever run again; bough_error_last() has the
+ * tree), -EINTR (SIGINT), -ENOMEM, -EMFILE and the like (no loop to be had), -EINVAL (bad options).
+ */
 BOUGH_MUST_CHECK int bough_run(bough_task_fn *fn, void *arg);
 BOUGH_MUST_CHECK int bough_run_with(const struct bough_run_options *options, bough_task_fn *fn,
                                     void *arg);

@@ -75,7 +75,7 @@ struct bough_scope {
     int code;               /* the error that made a sibling cancel us */
     int64_t entered_after;  /* the entry was then, or a clock tick later */
     struct bough_scope *parent;
-    struct bough_task *task;  /* who entered */
+    struct bough_task *task;   /* who entered */
     struct bough_scope *cause; /* where the effective cancel came from: us, or a scope around us */
     struct bough_scope *link_parent, *links, *link_next; /* scopes cancelled with another */
     struct bough_scope *work;                            /* the next on that list */
@@ -91,6 +91,7 @@ struct bough_scope {
 /* A scope that is not entered yet: BOUGH_SCOPE(.timeout = 5 * BOUGH_SEC). Fields:
  * .timeout (from entry; 0 or less: expired on entry), .deadline (absolute),
  * .shield. In functions only, not for static objects. */
+/* clang-format off */
 #define BOUGH_SCOPE(...)                                                                           \
     (__extension__({                                                                               \
         _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")       \
@@ -98,6 +99,7 @@ struct bough_scope {
             .timeout = BOUGH_NEVER, .deadline = BOUGH_NEVER, ##__VA_ARGS__};                       \
         _Pragma("GCC diagnostic pop") bough_scope_;                                                \
     }))
+/* clang-format on */
 
 /* Enter 's', made by BOUGH_SCOPE(): it is the innermost scope of the running task until
  * bough_scope_exit(). Entered once, by one task. It may have been cancelled before, or be past
@@ -220,6 +222,6 @@ void bough_scope_block_abandon(struct bough_scope_block *b);
          *BOUGH_PASTE(id, open) =                                                                  \
              bough_scope_block_enter(&id, s, timeout, flags, rc, BOUGH_SITE(name));                \
          BOUGH_PASTE(id, open); BOUGH_PASTE(id, open) = bough_scope_block_exit(&id))               \
-        BOUGH_BLOCK_BODY_(id)
+    BOUGH_BLOCK_BODY_(id)
 
 BOUGH_END_DECLS

@@ -94,14 +94,13 @@ unsigned bough_shared_users(const struct bough_shared *s);
              BOUGH_CLEANUP(bough_shared_block_abandon),                                            \
          *BOUGH_PASTE(bough_open_, name) = bough_shared_block_enter(                               \
              &BOUGH_PASTE(bough_block_, name), s, rc, BOUGH_SITE("bough_with_shared"));            \
-         BOUGH_PASTE(bough_open_, name);                                                           \
-         BOUGH_PASTE(bough_open_, name) =                                                          \
-             bough_shared_block_exit(&BOUGH_PASTE(bough_block_, name)))                            \
+         BOUGH_PASTE(bough_open_, name); BOUGH_PASTE(bough_open_, name) = bough_shared_block_exit( \
+                                             &BOUGH_PASTE(bough_block_, name)))                    \
         BOUGH_BLOCK_GUARD_(name)                                                                   \
     for (bool BOUGH_PASTE(bough_once_, name) = true; BOUGH_PASTE(bough_once_, name);               \
          BOUGH_PASTE(bough_once_, name) = false)                                                   \
-        for (__attribute__((unused)) type name =                                                   \
-                 (type)BOUGH_PASTE(bough_block_, name).use.shared->value;                          \
+        for (__attribute__((unused))                                                               \
+             type name = (type)BOUGH_PASTE(bough_block_, name).use.shared->value;                  \
              BOUGH_PASTE(bough_once_, name); BOUGH_PASTE(bough_once_, name) = false)
 
 /* --- without a block --- */

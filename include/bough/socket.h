@@ -7,11 +7,13 @@
  *     ...
  *     bough_socket_close(fd);
  *
- * For what streams and listeners (bough/net.h) are too high for. Descriptors are plain ints, non-blocking, close-on-exec,
- * and made here or brought in by bough_socket_adopt(); close them with bough_socket_close() only.
+ * For what streams and listeners (bough/net.h) are too high for. Descriptors are plain ints,
+ * non-blocking, close-on-exec, and made here or brought in by bough_socket_adopt(); close them with
+ * bough_socket_close() only.
  *
- * Every call that may wait is a checkpoint; -ECANCELED: nothing was sent, received or accepted. One task a direction: -EBUSY.
- * Closed while it waited: -EBADF. Other errors are the system's, negated; EINTR is never seen.
+ * Every call that may wait is a checkpoint; -ECANCELED: nothing was sent, received or accepted. One
+ * task a direction: -EBUSY. Closed while it waited: -EBADF. Other errors are the system's, negated;
+ * EINTR is never seen.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -27,7 +29,8 @@ struct bough_address {
     socklen_t size;
 };
 
-/* From numbers: "127.0.0.1", "::1", "fe80::1%eth0". 0, -EINVAL: not an address (but a name, perhaps: bough_resolve()). */
+/* From numbers: "127.0.0.1", "::1", "fe80::1%eth0". 0, -EINVAL: not an address (but a name,
+ * perhaps: bough_resolve()). */
 BOUGH_MUST_CHECK int bough_address_parse(const char *text, unsigned port,
                                          struct bough_address *ret_address);
 
@@ -53,8 +56,8 @@ BOUGH_MUST_CHECK int bough_socket_connect(int fd, const struct bough_address *to
 /* The next connection: its descriptor. 'ret_from' may be NULL. */
 BOUGH_MUST_CHECK int bough_socket_accept(int fd, struct bough_address *ret_from);
 
-/* Receive and send what goes at once; the number of bytes. 'flags' as for recv(2) and send(2); a broken connection raises no
- * SIGPIPE. 'ret_from' may be NULL. */
+/* Receive and send what goes at once; the number of bytes. 'flags' as for recv(2) and send(2); a
+ * broken connection raises no SIGPIPE. 'ret_from' may be NULL. */
 BOUGH_MUST_CHECK int bough_socket_receive(int fd, void *ret_buffer, size_t size, int flags);
 BOUGH_MUST_CHECK int bough_socket_receive_from(int fd, void *ret_buffer, size_t size, int flags,
                                                struct bough_address *ret_from);

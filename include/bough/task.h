@@ -2,12 +2,12 @@
  *
  *     static struct bough_local request_id;              // the address is the key
  *
- *     rc = bough_local_set(&request_id, id);             // this task and those it starts from now on
+ *     rc = bough_local_set(&request_id, id);           // this task and those it starts from now on
  *     ... bough_local_get(&request_id) ...
  *
- * A task local is inherited from the spawner as it was at the spawn; later changes do not flow, either
- * way. A run local is shared by all tasks of a run. Values are pointers that you own. None of these
- * calls blocks.
+ * A task local is inherited from the spawner as it was at the spawn; later changes do not flow,
+ * either way. A run local is shared by all tasks of a run. Values are pointers that you own. None
+ * of these calls blocks.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -2,22 +2,24 @@
  *
  *     struct bough_tls *tls;
  *     struct bough_stream *s;
- *     int rc = bough_tls_open(&(struct bough_tls_options){0}, &tls);       // trusts what the system trusts
+ *     int rc = bough_tls_open(&(struct bough_tls_options){0}, &tls); // trusts as the system does
  *     ...
  *     rc = bough_tcp_connect("example.org", 443, &s);
  *     if (rc == 0)
- *         rc = bough_tls_connect(tls, s, "example.org", &s);              // 's' is the encrypted stream now
+ *         rc = bough_tls_connect(tls, s, "example.org", &s);     // 's' is the encrypted stream now
  *     if (rc == 0)
  *         rc = bough_stream_send_all(s, ...);
  *
- * What connect and accept give is a struct bough_stream (bough/stream.h) that owns the one below it. One task may send while
- * another receives. Certificates are verified by default, and the name with them.
+ * What connect and accept give is a struct bough_stream (bough/stream.h) that owns the one below
+ * it. One task may send while another receives. Certificates are verified by default, and the name
+ * with them.
  *
- * Cancelling: a cancelled receive loses nothing. A cancelled send, send_eof or handshake leaves a record half sent, so the stream is good for
- * nothing but closing; later sends fail with -EPIPE.
+ * Cancelling: a cancelled receive loses nothing. A cancelled send, send_eof or handshake leaves a
+ * record half sent, so the stream is good for nothing but closing; later sends fail with -EPIPE.
  *
- * The end: a peer that says goodbye (close_notify) is an end, 0. One whose connection just ends is -EPIPE, "truncated": somebody
- * may have cut it. Link with pkg-config's bough-tls. All of it belongs to the thread of the run.
+ * The end: a peer that says goodbye (close_notify) is an end, 0. One whose connection just ends is
+ * -EPIPE, "truncated": somebody may have cut it. Link with pkg-config's bough-tls. All of it
+ * belongs to the thread of the run.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -28,34 +30,39 @@ BOUGH_BEGIN_DECLS
 struct bough_tls_options {
     /* Who is trusted: a file of certificates (PEM). NULL: the system's. */
     const char *trust_file;
-    /* Our own certificate with its chain, and its key (PEM). A server needs them; for a client they are an identity. */
+    /* Our own certificate with its chain, and its key (PEM). A server needs them; for a client they
+     * are an identity. */
     const char *certificate_file, *key_file;
     /* Client: accept any certificate and any name. For tests. */
     bool insecure;
     /* Server: a client must have a certificate that 'trust_file' vouches for. */
     bool require_client_certificate;
-    /* Application protocols in the order of preference, NULL at the end: {"h2", "http/1.1", NULL}. NULL: none. */
+    /* Application protocols in the order of preference, NULL at the end: {"h2", "http/1.1", NULL}.
+     * NULL: none. */
     const char *const *alpn;
 };
 
 /* What many connections share: certificates, trust, settings. */
 struct bough_tls;
 
-/* 0; -ENOENT, -EINVAL (a file that is not there, or is not what it should be; the detail says which); -ENOMEM. Reads files. */
+/* 0; -ENOENT, -EINVAL (a file that is not there, or is not what it should be; the detail says
+ * which); -ENOMEM. Reads files. */
 BOUGH_MUST_CHECK int bough_tls_open(const struct bough_tls_options *options,
                                     struct bough_tls **ret_tls);
-void bough_tls_close(struct bough_tls *tls); /* NULL is fine; connections that there are keep what they need */
+void bough_tls_close(
+    struct bough_tls *tls); /* NULL is fine; connections that there are keep what they need */
 
-/* Shake hands as a client with the server 'host', whose name must be in its certificate (and is told to it, SNI), or as a server. The
- * transport is the new stream's, and freed if this fails. A checkpoint. 0; -EKEYREJECTED: its certificate is not good (the detail says
- * why); -EPROTO: it does not speak TLS, or not as we do; -EPIPE: it is gone; -ECANCELED; -ENOMEM. */
+/* Shake hands as a client with the server 'host', whose name must be in its certificate (and is
+ * told to it, SNI), or as a server. The transport is the new stream's, and freed if this fails. A
+ * checkpoint. 0; -EKEYREJECTED: its certificate is not good (the detail says why); -EPROTO: it does
+ * not speak TLS, or not as we do; -EPIPE: it is gone; -ECANCELED; -ENOMEM. */
 BOUGH_MUST_CHECK int bough_tls_connect(struct bough_tls *tls, struct bough_stream *transport,
                                        const char *host, struct bough_stream **ret_stream);
 BOUGH_MUST_CHECK int bough_tls_accept(struct bough_tls *tls, struct bough_stream *transport,
                                       struct bough_stream **ret_stream);
 
-/* Of such a stream: the protocol that was agreed on, "" if none; "TLSv1.3"; the subject of the peer's certificate, into 'text', ""
- * if it has none. */
+/* Of such a stream: the protocol that was agreed on, "" if none; "TLSv1.3"; the subject of the
+ * peer's certificate, into 'text', "" if it has none. */
 const char *bough_tls_alpn(const struct bough_stream *s);
 const char *bough_tls_version(const struct bough_stream *s);
 const char *bough_tls_peer(const struct bough_stream *s, char *text, size_t size);

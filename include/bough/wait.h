@@ -71,7 +71,8 @@ BOUGH_MUST_CHECK int bough_wait(struct bough_wait *wait);
  * the call. Waking what was woken already does nothing. */
 void bough_wake(struct bough_wait *wait, int result);
 
-/* Wake it with a failure that has words (a constant): what bough_fail_text() is for whoever fails himself. */
+/* Wake it with a failure that has words (a constant): what bough_fail_text() is for whoever fails
+ * himself. */
 void bough_wake_failed(struct bough_wait *wait, int code, const char *text);
 
 /* Wake every wait on the list, in order. */
@@ -80,10 +81,11 @@ void bough_wake_all(struct bough_list *waiters, int result);
 /* The usual abort: leave the queue, over. */
 bool bough_wait_leave(struct bough_wait *wait);
 
-/* Memory of the running task for its next wait, and for what the wait has beside it: BOUGH_WAIT_ROOM bytes, not
- * cleared, until that bough_wait() returns. For a function that ends with `return bough_wait(wait)`: with nothing left
- * on its stack the call becomes a jump, and the task comes back straight to the function's caller. A return that
- * follows a switch is always mispredicted, which costs more than the switch. */
+/* Memory of the running task for its next wait, and for what the wait has beside it:
+ * BOUGH_WAIT_ROOM bytes, not cleared, until that bough_wait() returns. For a function that ends
+ * with `return bough_wait(wait)`: with nothing left on its stack the call becomes a jump, and the
+ * task comes back straight to the function's caller. A return that follows a switch is always
+ * mispredicted, which costs more than the switch. */
 #define BOUGH_WAIT_ROOM 96
 void *bough_wait_room(void);
 

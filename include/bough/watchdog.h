@@ -7,9 +7,10 @@
  *
  *     bough: task crunch (main.c:31) has not let others run for 102 ms
  *
- * Tasks of a run share a thread: one that computes for long, or makes a call that blocks, holds up all others. This is for finding it;
- * the cure is bough_checkpoint() now and then, or bough/thread.h. While it runs each switch of tasks costs a few nanoseconds
- * more. Real time, also on the test kernel.
+ * Tasks of a run share a thread: one that computes for long, or makes a call that blocks, holds up
+ * all others. This is for finding it; the cure is bough_checkpoint() now and then, or
+ * bough/thread.h. While it runs each switch of tasks costs a few nanoseconds more. Real time, also
+ * on the test kernel.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,7 +20,8 @@
 
 BOUGH_BEGIN_DECLS
 
-/* Called in the watchdog's thread, once for each time that a task hogs the loop: 'site' is where the task was started, and its function. */
+/* Called in the watchdog's thread, once for each time that a task hogs the loop: 'site' is where
+ * the task was started, and its function. */
 typedef void bough_watchdog_fn(const struct bough_site *site, int64_t held);
 
 struct bough_watchdog {
@@ -35,8 +37,8 @@ struct bough_watchdog {
     bool stop;
 };
 
-/* Watch the current run; it must be stopped before the run ends. 'limit' nanoseconds, at least BOUGH_MS; 'report' NULL prints to stderr.
- * 0, -EAGAIN (no thread), -EINVAL. Does not block. */
+/* Watch the current run; it must be stopped before the run ends. 'limit' nanoseconds, at least
+ * BOUGH_MS; 'report' NULL prints to stderr. 0, -EAGAIN (no thread), -EINVAL. Does not block. */
 BOUGH_MUST_CHECK int bough_watchdog_start(struct bough_watchdog *dog, int64_t limit,
                                           bough_watchdog_fn *report);
 void bough_watchdog_stop(struct bough_watchdog *dog);

@@ -2,11 +2,12 @@
  *
  * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan: "The pairing heap: a new form of
  * self-adjusting heap", Algorithmica 1, 1986). Why not an array: an array has to grow, and then
- * arming a deadline could fail. Why not a tree: nearly every timer is taken off before it fires, and
- * inserting here is one comparison. Nothing recurses.
+ * arming a deadline could fail. Why not a tree: nearly every timer is taken off before it fires,
+ * and inserting here is one comparison. Nothing recurses.
  *
  * Shape: 'child' is a node's first child, 'next' the next sibling, 'prev' the sibling before or,
- * for a first child, the parent. The root's 'prev' is itself, so prev == NULL means "not in a heap".
+ * for a first child, the parent. The root's 'prev' is itself, so prev == NULL means "not in a
+ * heap".
  * SPDX-License-Identifier: MIT */
 #pragma once
 

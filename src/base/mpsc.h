@@ -1,8 +1,8 @@
 /* A lock-free queue with many producers and one consumer: how other threads reach the loop.
  *
- * Dmitry Vyukov's intrusive MPSC queue (1024cores.net, "Intrusive MPSC node-based queue"): a push is
- * one exchange and one store, wait-free, so it may be done in a signal handler. Between the two a
- * consumer sees a gap and must try again: mpsc_pop() says so.
+ * Dmitry Vyukov's intrusive MPSC queue (1024cores.net, "Intrusive MPSC node-based queue"): a push
+ * is one exchange and one store, wait-free, so it may be done in a signal handler. Between the two
+ * a consumer sees a gap and must try again: mpsc_pop() says so.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* Memory and system calls: the seam where faults are injected.
  *
  * Whatever can fail because the world says no goes through here, so that a test can make the Nth of
- * them fail (bough/testing.h) and see that nothing is lost or leaked. When no fault is set this costs
- * one load.
+ * them fail (bough/testing.h) and see that nothing is lost or leaked. When no fault is set this
+ * costs one load.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -13,8 +13,8 @@
 
 enum sys_fault_kind { SYS_FAULT_MEMORY, SYS_FAULT_CALL, SYS_FAULT_KINDS };
 
-/* How many more of a kind until one fails; 0: none will. Per process, so tests set it in a process of
- * their own. */
+/* How many more of a kind until one fails; 0: none will. Per process, so tests set it in a process
+ * of their own. */
 struct sys_fault {
     int countdown;
     int hits;
@@ -47,8 +47,8 @@ static inline void *sys_realloc(void *old, size_t size)
     return sys_fails(SYS_FAULT_MEMORY) ? NULL : realloc(old, size);
 }
 
-/* A system call's result as an int: what it returned, or -errno. 'error' is what it fails with when a
- * fault is due: sys_call(EMFILE, socket(...)). The call is then not made. */
+/* A system call's result as an int: what it returned, or -errno. 'error' is what it fails with when
+ * a fault is due: sys_call(EMFILE, socket(...)). The call is then not made. */
 #define sys_call(error, call)                                                                      \
     (__extension__({                                                                               \
         long sys_rc_ = sys_fails(SYS_FAULT_CALL) ? (errno = (error), -1) : (long)(call);           \

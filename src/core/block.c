@@ -1,8 +1,9 @@
 /* What the block macros of bough/scope.h and bough/nursery.h are made of.
  *
- * A block ends in one of two functions: exit, which stores the result in the caller's rc, and abandon, the cleanup
- * of a block that was left by return or goto, whose value is fixed by then. What an abandoned block has to
- * say is deferred to what is around it (nursery_defer), so it is late but never lost.
+ * A block ends in one of two functions: exit, which stores the result in the caller's rc, and
+ * abandon, the cleanup of a block that was left by return or goto, whose value is fixed by then.
+ * What an abandoned block has to say is deferred to what is around it (nursery_defer), so it is
+ * late but never lost.
  * SPDX-License-Identifier: MIT */
 #include "core/block.h"
 
@@ -23,8 +24,9 @@ void bough_block_defer(int rc)
 
 /* --- scopes --- */
 
-struct bough_scope_block *bough_scope_block_enter(struct bough_scope_block *b, struct bough_scope *s,
-                                                  int64_t timeout, unsigned flags, int *rc,
+struct bough_scope_block *bough_scope_block_enter(struct bough_scope_block *b,
+                                                  struct bough_scope *s, int64_t timeout,
+                                                  unsigned flags, int *rc,
                                                   const struct bough_site *site)
 {
     b->rc = rc;
@@ -65,8 +67,8 @@ struct bough_scope_block *bough_scope_block_exit(struct bough_scope_block *b)
     return NULL;
 }
 
-/* The value is unknown. When the newest failure is a cancel that this scope is responsible for, take it that it was
- * that: then bough_fail_after has timed out. */
+/* The value is unknown. When the newest failure is a cancel that this scope is responsible for,
+ * take it that it was that: then bough_fail_after has timed out. */
 void bough_scope_block_abandon(struct bough_scope_block *b)
 {
     struct bough_scope *s = b->scope;

@@ -7,9 +7,9 @@
 
 struct bough_gate {
     struct mpsc queue;
-    int refs;      /* holders, the run among them */
-    int asleep;    /* the loop sleeps, or is about to: an entry must interrupt it */
-    int entering;  /* calls of bough_enter() that are between the look at 'closed' and the end */
+    int refs;     /* holders, the run among them */
+    int asleep;   /* the loop sleeps, or is about to: an entry must interrupt it */
+    int entering; /* calls of bough_enter() that are between the look at 'closed' and the end */
     bool closed;
     struct run *run; /* not to be used after closing */
 };
@@ -33,8 +33,8 @@ struct bough_gate *bough_gate_hold(void)
     return gate;
 }
 
-/* The loop sleeps with the count of holds in mind, so it has to look again when one goes. 'entering' keeps the run from
- * ending under us. */
+/* The loop sleeps with the count of holds in mind, so it has to look again when one goes.
+ * 'entering' keeps the run from ending under us. */
 static void gate_interrupt(struct bough_gate *gate)
 {
     if (__atomic_exchange_n(&gate->asleep, 0, __ATOMIC_SEQ_CST)) {

@@ -12,11 +12,13 @@ void gate_close(struct bough_gate *gate);
 /* Might something be there? One load. */
 bool gate_is_waiting(const struct bough_gate *gate);
 
-/* Call what is there, so many at most: an entry that enters itself again must not starve the tasks. */
+/* Call what is there, so many at most: an entry that enters itself again must not starve the tasks.
+ */
 enum { GATE_BATCH = 256 };
 void gate_drain(struct bough_gate *gate);
 
-/* The loop is about to sleep: from here on an entry interrupts it. False: something is there already. */
+/* The loop is about to sleep: from here on an entry interrupts it. False: something is there
+ * already. */
 bool gate_sleep(struct bough_gate *gate);
 void gate_wake(struct bough_gate *gate);
 

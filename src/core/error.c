@@ -46,8 +46,8 @@ static struct error_slot *slots_newest(struct error_slots *slots, int code)
     return newest;
 }
 
-/* The slot to reuse when not simply the next one: an empty one, or the oldest. But the newest group is spared: of any other failure
- * the int says the code, of a group it says nothing. */
+/* The slot to reuse when not simply the next one: an empty one, or the oldest. But the newest group
+ * is spared: of any other failure the int says the code, of a group it says nothing. */
 static BOUGH_COLD struct error_slot *slots_spare(struct error_slots *slots)
 {
     struct error_slot *group = slots_newest(slots, -BOUGH_EGROUP), *oldest = NULL;
@@ -123,7 +123,8 @@ struct bough_error *error_take_result(int code, const struct bough_task *task)
 
 int error_give_as(struct bough_error *e, int code)
 {
-    slots_push(slots_here(), (struct error_slot){.code = e ? e->code : code, .tree = e, .text = e ? NULL : ""});
+    slots_push(slots_here(),
+               (struct error_slot){.code = e ? e->code : code, .tree = e, .text = e ? NULL : ""});
     return e ? e->code : code;
 }
 
@@ -166,8 +167,10 @@ static int fail_va(int code, const struct bough_site *site, const char *fmt, va_
     if (code >= 0)
         bough_panic("bough_fail: the code of an error is negative, not %d", code);
     vsnprintf(message, sizeof(message), fmt, args);
-    slots_push(slots_here(), (struct error_slot){
-        .code = code, .text = "", .tree = record_new(code, site, message, bough__current)});
+    slots_push(slots_here(),
+               (struct error_slot){.code = code,
+                                   .text = "",
+                                   .tree = record_new(code, site, message, bough__current)});
     errno = saved_errno;
     return code;
 }
@@ -272,9 +275,7 @@ int bough_keep(int rc, int cleanup_rc)
     if (!first)
         first = leaf_bare(rc);
     if (!first || !later) { /* out of memory: the more telling of the two codes */
-        int code = rc == -ECANCELED   ? cleanup_rc
-                   : cleanup_rc == -ECANCELED ? rc
-                                              : -BOUGH_EGROUP;
+        int code = rc == -ECANCELED ? cleanup_rc : cleanup_rc == -ECANCELED ? rc : -BOUGH_EGROUP;
         error_free(first);
         error_free(later);
         return error_give_as(NULL, code);

@@ -1,8 +1,9 @@
 /* A run that a foreign loop leaves and resumes.
  *
- * It has a stack of its own for bough_run_on(). When its loop would sleep, on the stack of whichever task parked last, the driver's wait()
- * switches to the host's stack instead; the next step switches back and looks at the kernel without sleeping. So the loop knows
- * nothing of all this.
+ * It has a stack of its own for bough_run_on(). When its loop would sleep, on the stack of
+ * whichever task parked last, the driver's wait() switches to the host's stack instead; the next
+ * step switches back and looks at the kernel without sleeping. So the loop knows nothing of all
+ * this.
  * SPDX-License-Identifier: MIT */
 #include "bough/guest.h"
 
@@ -99,8 +100,8 @@ int bough_guest_start_on(struct bough_driver *driver, int fd,
         g->options = *options;
     g->fn = fn;
     g->arg = arg;
-    fiber_make(&g->inside, &stack_top_of(&g->pool, g->stack)->annotation, stack_top(&g->pool, g->stack),
-               guest_main, g);
+    fiber_make(&g->inside, &stack_top_of(&g->pool, g->stack)->annotation,
+               stack_top(&g->pool, g->stack), guest_main, g);
     *ret_guest = g;
     return 0;
 }
@@ -108,7 +109,8 @@ int bough_guest_start_on(struct bough_driver *driver, int fd,
 bool bough_guest_step(struct bough_guest *g)
 {
     if (bough__current || stepping)
-        bough_panic("bough_guest_step is for the loop around the run, and was called inside of one");
+        bough_panic(
+            "bough_guest_step is for the loop around the run, and was called inside of one");
     if (g->ended)
         return false;
     stepping = g;
@@ -133,7 +135,8 @@ int64_t bough_guest_deadline(const struct bough_guest *g)
 int bough_guest_finish(struct bough_guest *g)
 {
     if (!g->ended)
-        bough_panic("bough_guest_finish: the run has not ended: cancel its tasks, and step until it has");
+        bough_panic(
+            "bough_guest_finish: the run has not ended: cancel its tasks, and step until it has");
     int rc = g->rc;
     g->driver->wait = g->wait;
     g->driver->shared = false;

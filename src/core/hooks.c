@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/hooks.h"
 
-static struct bough_instrument **instrument_find(struct run *run, struct bough_instrument *instrument)
+static struct bough_instrument **instrument_find(struct run *run,
+                                                 struct bough_instrument *instrument)
 {
     struct bough_instrument **at = &run->instruments;
     while (*at && *at != instrument)

@@ -1,4 +1,5 @@
-/* What the core tells about itself: the walk over the tasks, and its counts. For users: bough/observe.h.
+/* What the core tells about itself: the walk over the tasks, and its counts. For users:
+ * bough/observe.h.
  * SPDX-License-Identifier: MIT */
 #include "core/inspect.h"
 
@@ -11,7 +12,8 @@ static unsigned task_depth(const struct bough_task *task)
 }
 
 /* The outermost nursery that 'task' has open and that has children; NULL: none. */
-static struct bough_nursery *first_nursery(const struct bough_task *task, const struct bough_nursery *inside)
+static struct bough_nursery *first_nursery(const struct bough_task *task,
+                                           const struct bough_nursery *inside)
 {
     struct bough_nursery *found = NULL;
     for (struct bough_nursery *n = task->nursery; n && n != inside; n = n->outer)

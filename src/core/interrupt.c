@@ -24,7 +24,8 @@ static void on_sigint(int signal)
     if (__atomic_load_n(&interrupted_run, __ATOMIC_ACQUIRE))
         (void)bough_enter(interrupt_gate, &interrupt_entry);
     else
-        raise(signal); /* put back by somebody after the run: it means what it means by default now */
+        raise(
+            signal); /* put back by somebody after the run: it means what it means by default now */
     errno = saved_errno;
 }
 
@@ -38,7 +39,8 @@ void interrupt_install(struct run *run)
 {
     struct sigaction before;
     /* SA_RESETHAND: the second one kills, whatever the program is stuck in. */
-    struct sigaction ours = {.sa_handler = on_sigint, .sa_flags = SA_RESETHAND | SA_RESTART | SA_ONSTACK};
+    struct sigaction ours = {.sa_handler = on_sigint,
+                             .sa_flags = SA_RESETHAND | SA_RESTART | SA_ONSTACK};
     if (!in_main_thread() || sigaction(SIGINT, NULL, &before) < 0 || before.sa_handler != SIG_DFL)
         return;
     interrupted_run = run;

@@ -4,7 +4,7 @@
 
 #include "core/state.h"
 
-/* A chain of bindings, the newest first. Never changed once made, so chains share their ends: to inherit is to
- * hold the spawner's newest. */
+/* A chain of bindings, the newest first. Never changed once made, so chains share their ends: to
+ * inherit is to hold the spawner's newest. */
 struct binding *local_hold(struct binding *binding);
 void local_release(struct binding *binding);

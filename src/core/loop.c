@@ -1,12 +1,14 @@
 /* The loop: ready tasks, kernel, timers, and again until the main task is done.
  *
- * It has no stack of its own: a switch that finds the pass over calls loop_refill() on the stack of the task
- * that leaves. bough_run_on() only sets up, calls the main task's function, and takes down.
+ * It has no stack of its own: a switch that finds the pass over calls loop_refill() on the stack of
+ * the task that leaves. bough_run_on() only sets up, calls the main task's function, and takes
+ * down.
  *
- * When to look at the kernel. After every pass would be right, and costs a system call and a clock for perhaps
- * two switches of 5 ns. So a pass is followed by a look when there has been none for the driver's poll_after (20 us); to know that
- * cheaply, the clock is read every so many switches, a number that adapts to how long they take, or when
- * the coarse clock has ticked. With nothing armed and nothing watched there is nothing to look at.
+ * When to look at the kernel. After every pass would be right, and costs a system call and a clock
+ * for perhaps two switches of 5 ns. So a pass is followed by a look when there has been none for
+ * the driver's poll_after (20 us); to know that cheaply, the clock is read every so many switches,
+ * a number that adapts to how long they take, or when the coarse clock has ticked. With nothing
+ * armed and nothing watched there is nothing to look at.
  * SPDX-License-Identifier: MIT */
 #include "core/nursery.h"
 
@@ -72,11 +74,14 @@ static BOUGH_COLD void deadlock(struct run *run)
     if (run->on_deadlock == BOUGH_DEADLOCK_PANIC)
         bough_panic("deadlock: no task can ever run again");
     if (run->deadlocked)
-        bough_panic("deadlock: no task can ever run again, although the main task was cancelled for it: is "
-                    "it in a shield?");
+        bough_panic(
+            "deadlock: no task can ever run again, although the main task was cancelled for it: is "
+            "it in a shield?");
     char *picture = NULL;
     size_t size;
-    FILE *to = bough__panic_picture && !sys_fails(SYS_FAULT_MEMORY) ? open_memstream(&picture, &size) : NULL;
+    FILE *to = bough__panic_picture && !sys_fails(SYS_FAULT_MEMORY)
+                   ? open_memstream(&picture, &size)
+                   : NULL;
     if (to) {
         fprintf(to, "no task can ever run again\n");
         bough__panic_picture(to);
@@ -104,7 +109,8 @@ static void sleep_until_something(struct run *run)
     struct bough_timer *first = heap_first(&run->timers);
     struct bough_driver *driver = run->driver;
     driver->holds = gate_holds(run->gate);
-    /* Who has let go of the gate may have called in just before. Entries without end must not hold up the rest. */
+    /* Who has let go of the gate may have called in just before. Entries without end must not hold
+     * up the rest. */
     if (gate_is_waiting(run->gate)) {
         look(run, INT64_MIN);
         return;
@@ -162,15 +168,16 @@ static bool describe_overflow(const void *address, char *text, size_t size)
     if (at < low || at >= low + STACK_GUARD)
         return false;
     snprintf(text, size,
-             "bough: task %s (%s, started at %s:%d) overflowed its stack of %zu KiB; give the run a larger "
+             "bough: task %s (%s, started at %s:%d) overflowed its stack of %zu KiB; give the run "
+             "a larger "
              "one (bough_run_options.stack_size) or use less\n",
              bough_task_name(task), task->site->what, task->site->file, task->site->line,
              task->run->stacks.size / 1024);
     return true;
 }
 
-static int run_setup(struct run *run, struct bough_driver *driver, const struct bough_run_options *options,
-                     const struct bough_site *site)
+static int run_setup(struct run *run, struct bough_driver *driver,
+                     const struct bough_run_options *options, const struct bough_site *site)
 {
     run->gate = gate_new(run);
     if (!run->gate)
@@ -186,8 +193,8 @@ static int run_setup(struct run *run, struct bough_driver *driver, const struct 
     run->on_deadlock = options->deadlock;
     bough_list_init(&run->idle);
     bough_list_init(&run->words);
-    stack_pool_init(&run->stacks,
-                    (options->stack_size ? options->stack_size : TASK_STACK) * ANNOTATE_STACK_FACTOR);
+    stack_pool_init(&run->stacks, (options->stack_size ? options->stack_size : TASK_STACK) *
+                                      ANNOTATE_STACK_FACTOR);
     task_init_main(run, site);
     run->polled = run->trimmed = timer_now(run);
     run->coarse = driver->coarse_now(driver);
@@ -206,7 +213,8 @@ static int run_outcome(struct run *run, int rc)
     if (rc < 0)
         rc = error_absorb(rc, &root->caught);
     if (root->kind == BOUGH_CANCEL_DEADLOCK)
-        return bough_keep(rc, bough_fail_at(-EDEADLK, NULL, "%s", root->text ? root->text : "deadlock"));
+        return bough_keep(
+            rc, bough_fail_at(-EDEADLK, NULL, "%s", root->text ? root->text : "deadlock"));
     if (root->kind == BOUGH_CANCEL_SIGINT)
         return bough_keep(rc, bough_fail_text(-EINTR, "SIGINT"));
     return rc;
@@ -244,16 +252,19 @@ static int run_main(struct run *run, bough_task_fn *fn, void *arg)
     return rc < 0 ? error_give_as(e, rc) : rc;
 }
 
-int bough_run_on(struct bough_driver *driver, const struct bough_run_options *options, bough_task_fn *fn,
-                 void *arg)
+int bough_run_on(struct bough_driver *driver, const struct bough_run_options *options,
+                 bough_task_fn *fn, void *arg)
 {
     if (bough__current)
         return bough_fail_text(-EBUSY, "bough_run: a run is under way in this thread");
-    if (options->stack_size && (options->stack_size < STACK_MIN || options->stack_size > (size_t)1 << 40))
-        return bough_fail(-EINVAL, "bough_run: a stack of %zu bytes: 16 KiB is the least", options->stack_size);
+    if (options->stack_size &&
+        (options->stack_size < STACK_MIN || options->stack_size > (size_t)1 << 40))
+        return bough_fail(-EINVAL, "bough_run: a stack of %zu bytes: 16 KiB is the least",
+                          options->stack_size);
     if (bough__context_has_shadow_stack())
-        return bough_fail_text(-ENOTSUP, "bough_run: this thread has a shadow stack, which bough does not "
-                                         "switch yet: run with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK");
+        return bough_fail_text(-ENOTSUP,
+                               "bough_run: this thread has a shadow stack, which bough does not "
+                               "switch yet: run with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK");
     struct run *run = sys_calloc(1, sizeof(*run));
     if (!run)
         return bough_fail_text(-ENOMEM, "bough_run: no memory");

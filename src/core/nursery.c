@@ -3,7 +3,8 @@
  *     open ----close----> closing ----the last of children, starts, services is gone----> closed
  *
  * 'running' + 'pending' is what keeps a nursery that is closing from the next step: to cancel its
- * services, and then to wake its closer. Each end of a child asks nursery_step() whether it was the last.
+ * services, and then to wake its closer. Each end of a child asks nursery_step() whether it was the
+ * last.
  * SPDX-License-Identifier: MIT */
 #include "core/nursery.h"
 
@@ -51,7 +52,8 @@ static bool cancel_is_known(const struct bough_scope *s)
     return s != NULL;
 }
 
-/* Keep 'e' (taken over; NULL if there was no memory for it), an error with 'code', and cancel the rest. */
+/* Keep 'e' (taken over; NULL if there was no memory for it), an error with 'code', and cancel the
+ * rest. */
 static void nursery_keep(struct bough_nursery *n, const struct bough_task *task, int code,
                          struct bough_error *e)
 {
@@ -414,7 +416,8 @@ int(bough_nursery_start)(struct bough_nursery *n, bough_task_fn *fn, void *arg, 
     return bough_nursery_start_at(n, fn, arg, ret_value, BOUGH_SITE("task"));
 }
 
-/* Move the running task, with all that is below its own scope, from where start() keeps it to where it is to live. */
+/* Move the running task, with all that is below its own scope, from where start() keeps it to where
+ * it is to live. */
 static void move_to_target(struct bough_task *task, struct start *start)
 {
     struct bough_nursery *target = start->target;
@@ -434,7 +437,8 @@ bool bough_started(void *value)
     if (!start) {
         if (task->was_started)
             bough_panic("task %s (%s, started at %s:%d) calls bough_started() twice",
-                        bough_task_name(task), task->site->what, task->site->file, task->site->line);
+                        bough_task_name(task), task->site->what, task->site->file,
+                        task->site->line);
         return true;
     }
     task->start = NULL;

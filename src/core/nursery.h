@@ -16,6 +16,7 @@ static inline bool nursery_is_open(const struct bough_nursery *n)
     return n->state == NURSERY_OPEN;
 }
 
-/* A block of 'task' could not report its failure 'rc': it goes to the nursery that 'task' has open around it, or to
- * the task's outcome. A cancel does not: it shows at the next checkpoint anyway. */
+/* A block of 'task' could not report its failure 'rc': it goes to the nursery that 'task' has open
+ * around it, or to the task's outcome. A cancel does not: it shows at the next checkpoint anyway.
+ */
 void nursery_defer(struct bough_task *task, int rc);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/order.h"
 
-/* splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014). */
+/* splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
+ */
 static uint64_t draw(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -10,8 +11,8 @@ static uint64_t draw(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* One riffle backwards: give each task a random bit, and put the zeros before the ones. Returns how many tasks
- * there are. */
+/* One riffle backwards: give each task a random bit, and put the zeros before the ones. Returns how
+ * many tasks there are. */
 static size_t riffle(struct run *run)
 {
     struct bough_task *piles[2] = {NULL, NULL}, **ends[2] = {&piles[0], &piles[1]};
@@ -31,8 +32,9 @@ static size_t riffle(struct run *run)
     return count;
 }
 
-/* Two riffles for each doubling of the number make every order possible and about equally likely (Bayer,
- * Diaconis: "Trailing the dovetail shuffle to its lair", 1992), in place and without memory. */
+/* Two riffles for each doubling of the number make every order possible and about equally likely
+ * (Bayer, Diaconis: "Trailing the dovetail shuffle to its lair", 1992), in place and without
+ * memory. */
 void order_shuffle(struct run *run)
 {
     size_t count = riffle(run);

@@ -1,4 +1,5 @@
-/* The order of the tasks inside a pass, when a seed asks for another one than first come, first served.
+/* The order of the tasks inside a pass, when a seed asks for another one than first come, first
+ * served.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -17,7 +17,8 @@ const char *reason_site(const struct bough_site *site, char *text, size_t size)
 
 /* --- what a canceller said --- */
 
-/* Kept by the run as well as by the scope: a scope that was cancelled need not be entered, so its end is not known. */
+/* Kept by the run as well as by the scope: a scope that was cancelled need not be entered, so its
+ * end is not known. */
 struct words {
     struct bough_list link;
     char text[];
@@ -68,7 +69,8 @@ static int compose_reason(char **ret_words, const struct bough_scope *cause)
         return asprintf(ret_words, "deadline: the time of %s was up", opened);
     case BOUGH_CANCEL_SIBLING:
         if (cause->code == 0)
-            return asprintf(ret_words, "the body was left early in the nursery opened by %s", opened);
+            return asprintf(ret_words, "the body was left early in the nursery opened by %s",
+                            opened);
         return asprintf(ret_words, "a failure in the nursery opened by %s: %s%s", opened,
                         bough_error_name(cause->code), asked);
     case BOUGH_CANCEL_SHUTDOWN:

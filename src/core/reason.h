@@ -6,7 +6,8 @@
 
 enum { WORDS_MAX = 1024 };
 
-/* A copy of what a canceller said; NULL: nothing, no memory, or no run. Freed with the run at the latest. */
+/* A copy of what a canceller said; NULL: nothing, no memory, or no run. Freed with the run at the
+ * latest. */
 char *reason_words_new(const char *text);
 void reason_words_free(char *text);
 

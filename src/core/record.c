@@ -42,7 +42,7 @@ static size_t task_path(const struct bough_task *task, char path[PATH_MAX_SHOWN]
 }
 
 struct bough_error *record_new(int code, const struct bough_site *site, const char *message,
-                                    const struct bough_task *task)
+                               const struct bough_task *task)
 {
     char path[PATH_MAX_SHOWN];
     size_t path_length = task_path(task, path);
@@ -101,8 +101,8 @@ static bool leaf_is_cancel(const struct bough_error *leaf)
     return leaf->code == -ECANCELED && !leaf->stray;
 }
 
-/* The one rule of what an int says about several errors: cancels do not count beside a real one, and
- * one real one is itself. */
+/* The one rule of what an int says about several errors: cancels do not count beside a real one,
+ * and one real one is itself. */
 static int group_code(const struct bough_error *group)
 {
     int code = -ECANCELED;

@@ -1,8 +1,8 @@
 /* Records of errors, which are moved from owner to owner.
  *
- * An error is a leaf, or a group, which is a flat list of leaves: where a leaf came from is in its path
- * of tasks, so nothing has to recurse. A group's head is part of the allocation of its first leaf,
- * so that joining two errors never fails.
+ * An error is a leaf, or a group, which is a flat list of leaves: where a leaf came from is in its
+ * path of tasks, so nothing has to recurse. A group's head is part of the allocation of its first
+ * leaf, so that joining two errors never fails.
  *
  * Every error has one owner: a task's slots (core/error: the last few failures), a nursery that
  * collects, or a function that is about to pass it on.
@@ -43,6 +43,7 @@ bool record_is_echo(const struct bough_error *leaf, int code);
 /* What a scope does that absorbs a cancel: the cancelled leaves go, but for strays. */
 bool error_strip_cancels(struct bough_error **e);
 
-/* "An error like any other": a -ECANCELED that no scope is responsible for. Scopes do not strip it. */
+/* "An error like any other": a -ECANCELED that no scope is responsible for. Scopes do not strip it.
+ */
 void error_mark_stray(struct bough_error *e);
 bool error_is_stray(const struct bough_error *e);

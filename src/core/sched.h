@@ -1,8 +1,9 @@
 /* Who runs next: the ready queue, and the switch straight from task to task.
  *
- * Two lists: 'batch' is the pass under way, 'ready' collects the next one. Whoever parks or yields takes the
- * next of the batch and jumps to its stack; there is no scheduler stack to bounce through. When the batch
- * is empty the loop's refill() runs, on the stack of the task that is about to leave.
+ * Two lists: 'batch' is the pass under way, 'ready' collects the next one. Whoever parks or yields
+ * takes the next of the batch and jumps to its stack; there is no scheduler stack to bounce
+ * through. When the batch is empty the loop's refill() runs, on the stack of the task that is about
+ * to leave.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -16,8 +17,8 @@ static inline void sched_ready(struct run *run, struct bough_task *task)
     run->ready_tail = &task->ready_next;
 }
 
-/* With many tasks each is a cache and TLB miss: fetch ahead, the stack of the next and the struct of the one
- * after it. */
+/* With many tasks each is a cache and TLB miss: fetch ahead, the stack of the next and the struct
+ * of the one after it. */
 static BOUGH_ALWAYS_INLINE void prefetch_after(const struct bough_task *task)
 {
     const struct bough_task *next = task->ready_next;
@@ -27,7 +28,8 @@ static BOUGH_ALWAYS_INLINE void prefetch_after(const struct bough_task *task)
     }
 }
 
-/* May the next pass begin without the loop? If there are ready tasks, and nothing else that it would look at. */
+/* May the next pass begin without the loop? If there are ready tasks, and nothing else that it
+ * would look at. */
 static BOUGH_ALWAYS_INLINE bool sched_is_alone(const struct run *run)
 {
     return run->ready && !run->timers.root && !run->driver->watched && !run->attended &&
@@ -73,7 +75,8 @@ static inline struct bough_task *sched_next(struct run *run)
     return next;
 }
 
-static BOUGH_ALWAYS_INLINE int sched_resume(struct run *run, struct bough_task *task, struct bough_task *next)
+static BOUGH_ALWAYS_INLINE int sched_resume(struct run *run, struct bough_task *task,
+                                            struct bough_task *next)
 {
     if (next == task)
         return task->wake_result;
@@ -85,9 +88,9 @@ static BOUGH_ALWAYS_INLINE int sched_resume(struct run *run, struct bough_task *
 /* The rare half of sched_switch(): the loop has to look at the world, or somebody observes. */
 int bough__sched_switch(struct run *run, struct bough_task *task);
 
-/* Let the others run until 'task', the running one, is taken again; returns its wake_result. errno survives.
- * Call it last: it becomes a jump. All that is called in here is a jump too, so that functions that end in it
- * need no frame. */
+/* Let the others run until 'task', the running one, is taken again; returns its wake_result. errno
+ * survives. Call it last: it becomes a jump. All that is called in here is a jump too, so that
+ * functions that end in it need no frame. */
 static BOUGH_ALWAYS_INLINE int sched_switch(struct run *run, struct bough_task *task)
 {
     if (BOUGH_UNLIKELY(run->instruments != NULL))
@@ -100,6 +103,6 @@ static BOUGH_ALWAYS_INLINE int sched_switch(struct run *run, struct bough_task *
     return sched_resume(run, task, sched_take(run));
 }
 
-/* Leave for ever: 'task' has ended and its stack goes back to the pool. Does not return, but is not said
- * to, so that the call can become a jump. */
+/* Leave for ever: 'task' has ended and its stack goes back to the pool. Does not return, but is not
+ * said to, so that the call can become a jump. */
 void sched_exit(struct run *run, struct bough_task *task);

@@ -5,15 +5,15 @@
  *     level    = max(own, what is visible of the parent's level)
  *     shutting = max(own, shielded ? clear : the parent's shutting)
  *
- * where a shield makes the parent's level invisible, and 'graceful' a soft one. When an input changes,
- * the change is pushed down (propagate), so that a checkpoint is one load and a branch. The walk uses
- * the tree's own links: nothing recurses, whatever the depth.
+ * where a shield makes the parent's level invisible, and 'graceful' a soft one. When an input
+ * changes, the change is pushed down (propagate), so that a checkpoint is one load and a branch.
+ * The walk uses the tree's own links: nothing recurses, whatever the depth.
  *
- * Laziness: entering a scope only hangs it before the task's other scopes. It gets into its parent's
- * list, its deadline into the heap, and the task into its members when the task really leaves the CPU
- * (scope_settle). So only the running task can have scopes outside the tree, and whoever walks the
- * tree settles the running task first. A task that joins a nursery has its scopes in the tree, but may
- * be no member of the innermost (scope_link): no cancel can end its wait.
+ * Laziness: entering a scope only hangs it before the task's other scopes. It gets into its
+ * parent's list, its deadline into the heap, and the task into its members when the task really
+ * leaves the CPU (scope_settle). So only the running task can have scopes outside the tree, and
+ * whoever walks the tree settles the running task first. A task that joins a nursery has its scopes
+ * in the tree, but may be no member of the innermost (scope_link): no cancel can end its wait.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/scope.h"
@@ -190,8 +190,8 @@ static void scope_prepare(struct bough_scope *s)
 /* Its time is up: the deadline passed, or the grace of a shutdown. */
 static void scope_expire(struct bough_timer *timer)
 {
-    scope_cancel(bough_container_of(timer, struct bough_scope, timer), BOUGH_CANCEL_DEADLINE, NULL, 0,
-                 NULL);
+    scope_cancel(bough_container_of(timer, struct bough_scope, timer), BOUGH_CANCEL_DEADLINE, NULL,
+                 0, NULL);
 }
 
 /* A timeout counts from entry, and is never early: the entry was between entered_after and a tick

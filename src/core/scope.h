@@ -1,4 +1,5 @@
-/* The tree of cancel scopes, inside the library. The model is in bough/scope.h, the invariant in scope.c.
+/* The tree of cancel scopes, inside the library. The model is in bough/scope.h, the invariant in
+ * scope.c.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -8,15 +9,16 @@
 void bough__scope_link(struct bough_task *task);
 void bough__scope_settle(struct bough_task *task);
 
-/* Put the new scopes of 'task' into the tree and arm their timers, of which those that are due fire. */
+/* Put the new scopes of 'task' into the tree and arm their timers, of which those that are due
+ * fire. */
 static BOUGH_ALWAYS_INLINE void scope_link(struct bough_task *task)
 {
     if (!task->scope->linked)
         bough__scope_link(task);
 }
 
-/* Before 'task' leaves the CPU: link its scopes, and put the task among the members of the innermost, so that a
- * cancel finds all of them. */
+/* Before 'task' leaves the CPU: link its scopes, and put the task among the members of the
+ * innermost, so that a cancel finds all of them. */
 static BOUGH_ALWAYS_INLINE void scope_settle(struct bough_task *task)
 {
     if (BOUGH_UNLIKELY(task->settled != task->scope))
@@ -44,7 +46,8 @@ void scope_init_root(struct bough_scope *s, struct bough_task *task, const struc
 
 /* bough_scope_enter() and the second half of bough_scope_exit(), for scopes in other things. */
 void scope_enter(struct bough_task *task, struct bough_scope *s, const struct bough_site *site);
-void bough__scope_untie(struct bough_task *task, struct bough_scope *s); /* the rare half of scope_leave() */
+void bough__scope_untie(struct bough_task *task,
+                        struct bough_scope *s); /* the rare half of scope_leave() */
 static inline void scope_leave(struct bough_task *task, struct bough_scope *s)
 {
     task->scope = s->parent;
@@ -54,8 +57,8 @@ static inline void scope_leave(struct bough_task *task, struct bough_scope *s)
         bough__scope_untie(task, s);
 }
 
-/* Panic if 's' is not the innermost scope of 'task'. The innermost scope of a child may be its nursery's, which is
- * its parent's to close. */
+/* Panic if 's' is not the innermost scope of 'task'. The innermost scope of a child may be its
+ * nursery's, which is its parent's to close. */
 void bough__scope_misnested(struct bough_task *task, struct bough_scope *s) BOUGH_NORETURN;
 static inline void scope_check_innermost(struct bough_task *task, struct bough_scope *s)
 {

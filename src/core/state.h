@@ -32,8 +32,8 @@ struct error_slots {
     struct error_slot slot[ERROR_SLOTS];
 };
 
-/* In order of use, as each cache line counts when there are many: a switch touches the first or two, a start clears
- * all up to the slots. */
+/* In order of use, as each cache line counts when there are many: a switch touches the first or
+ * two, a start clears all up to the slots. */
 struct bough_task {
     /* sched */
     struct fiber fiber;
@@ -41,7 +41,7 @@ struct bough_task {
     struct run *run;
     int wake_result; /* what its switch returns when it runs again */
     int saved_errno;
-    bool yielding;   /* it is ready because it yielded, so a cancel may still change the result */
+    bool yielding; /* it is ready because it yielded, so a cancel may still change the result */
 
     bool aborted;            /* wake: the abort of this wait has been called */
     bool was_started;        /* nursery: bough_started() has been called */
@@ -69,13 +69,14 @@ struct bough_task {
     void *stack; /* low end of the one it stands on; NULL: the thread's, for the main task */
     const struct bough_site *site;
     int64_t since;
-    struct bough_frame *frame;    /* frame: the one it stands on; NULL: its own stack */
-    char *name;                   /* given by bough_task_set_name(), ours to free; NULL: site->what */
+    struct bough_frame *frame; /* frame: the one it stands on; NULL: its own stack */
+    char *name;                /* given by bough_task_set_name(), ours to free; NULL: site->what */
     struct bough_list exit_hooks; /* zero until one is added */
 
-    struct bough_scope *base; /* nursery: a scope of our own, between the parent's and ours; or NULL */
-    struct start *start;      /* nursery: the bough_nursery_start() that waits for us */
-    struct binding *locals;   /* local */
+    struct bough_scope
+        *base;           /* nursery: a scope of our own, between the parent's and ours; or NULL */
+    struct start *start; /* nursery: the bough_nursery_start() that waits for us */
+    struct binding *locals;       /* local */
     struct bough_error *deferred; /* error: what blocks that were left early could not report */
     struct error_slots errors;    /* only 'next' is cleared by a start */
 
@@ -95,7 +96,7 @@ struct run {
     struct bough_task *batch;
     struct bough_task *ready, **ready_tail;
     int *errno_here; /* &errno of the run's thread: a call of its own each time */
-    int budget; /* calls that need not wait, until the next yield */
+    int budget;      /* calls that need not wait, until the next yield */
     uint64_t switches;
     /* The rare half of a switch: the pass is over. Fills 'batch'; set by the loop. */
     void (*refill)(struct run *run);
@@ -108,35 +109,36 @@ struct run {
     /* loop: when to look at the kernel */
     struct heap timers;
     struct bough_driver *driver;
-    int64_t now;      /* when it last looked at the clock */
-    int64_t polled;   /* when it last looked at the kernel */
-    int64_t coarse;   /* the coarse clock then */
-    int steps_left;   /* switches until it looks at the clock */
+    int64_t now;    /* when it last looked at the clock */
+    int64_t polled; /* when it last looked at the kernel */
+    int64_t coarse; /* the coarse clock then */
+    int steps_left; /* switches until it looks at the clock */
     int steps_between;
     uint64_t steps_at; /* 'switches' then */
     uint64_t polls;
-    uint64_t random;  /* state of the shuffle; 0: in order */
-    bool attended;    /* each pass begins in the loop: a seed shuffles it, or the thread is shared */
+    uint64_t random; /* state of the shuffle; 0: in order */
+    bool attended;   /* each pass begins in the loop: a seed shuffles it, or the thread is shared */
     struct bough_list idle;
-    int64_t trimmed;  /* when stacks were last trimmed */
+    int64_t trimmed; /* when stacks were last trimmed */
     enum bough_deadlock on_deadlock;
     bool deadlocked;
-    bool polling;     /* the test of a nested look: callbacks must not block */
+    bool polling; /* the test of a nested look: callbacks must not block */
 
     /* task */
     struct stack_pool stacks;
     struct bough_task main;
     struct annotation annotation; /* of the stack that the main task is on */
-    struct bough_scope root; /* around the main task */
+    struct bough_scope root;      /* around the main task */
     unsigned tasks, tasks_peak;
     uint64_t started;
 
-    struct binding *locals;    /* local */
-    struct bough_list words;   /* reason: what cancellers said */
-    char *composed;            /* scope: the reason that was composed last */
+    struct binding *locals;  /* local */
+    struct bough_list words; /* reason: what cancellers said */
+    char *composed;          /* scope: the reason that was composed last */
 };
 
-/* The running task of this thread; NULL outside a run. Initial-exec: one load, also in the shared library. */
+/* The running task of this thread; NULL outside a run. Initial-exec: one load, also in the shared
+ * library. */
 extern __thread struct bough_task *bough__current __attribute__((tls_model("initial-exec")));
 
 /* The rare half of current_task(). */

@@ -17,10 +17,11 @@ void (*bough__task_ended)(struct bough_task *task, int rc);
 static BOUGH_COLD void left_open(struct bough_task *task)
 {
     const struct bough_site *open = task->scope->opened_at, *own = task->site;
-    bough_panic("task %s (%s, started at %s:%d) ends inside a scope or nursery that it opened: %s at "
-                "%s:%d",
-                bough_task_name(task), own->what, own->file, own->line, open ? open->what : "?",
-                open ? open->file : "?", open ? open->line : 0);
+    bough_panic(
+        "task %s (%s, started at %s:%d) ends inside a scope or nursery that it opened: %s at "
+        "%s:%d",
+        bough_task_name(task), own->what, own->file, own->line, open ? open->what : "?",
+        open ? open->file : "?", open ? open->line : 0);
 }
 
 static void run_exit_hooks(struct bough_task *task)
@@ -64,11 +65,13 @@ static BOUGH_COLD int wind_up(struct bough_task *task, int rc)
 
 int task_finish(struct bough_task *task, int rc)
 {
-    struct bough_scope *outermost = task->base ? task->base : task->parent ? &task->parent->scope
-                                                                           : &task->run->root;
+    struct bough_scope *outermost = task->base     ? task->base
+                                    : task->parent ? &task->parent->scope
+                                                   : &task->run->root;
     if (BOUGH_UNLIKELY(task->scope != outermost))
         left_open(task);
-    if (BOUGH_UNLIKELY(task->has_frames || task->exit_hooks.next || task->deferred || task->deferred_lost))
+    if (BOUGH_UNLIKELY(task->has_frames || task->exit_hooks.next || task->deferred ||
+                       task->deferred_lost))
         rc = wind_up(task, rc);
     if (task->base)
         rc = bough_scope_exit(task->base, rc);
@@ -111,7 +114,8 @@ static void task_main(void *arg)
 static void task_init(struct bough_task *task, struct run *run, struct bough_scope *scope,
                       const struct task_plan *plan)
 {
-    /* A line at a time: of one memset() the compiler makes a "rep stos", which takes as long as all the rest. */
+    /* A line at a time: of one memset() the compiler makes a "rep stos", which takes as long as all
+     * the rest. */
     enum { LINE = 64 };
     _Static_assert(offsetof(struct bough_task, errors.slot) <= 4 * LINE, "");
     memset(task, 0, LINE);

@@ -1,7 +1,8 @@
 /* A task: a fiber with a scope, a name, locals and an outcome, on one stack that is all its memory.
  *
- * From the high end of the stack down: what the tools keep (stack_top), the colour's gap, struct bough_task, a scope of its own if
- * it has one, the copy of its arguments, its frames. So a task that never calls deep touches one page.
+ * From the high end of the stack down: what the tools keep (stack_top), the colour's gap, struct
+ * bough_task, a scope of its own if it has one, the copy of its arguments, its frames. So a task
+ * that never calls deep touches one page.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -26,6 +27,6 @@ extern void (*bough__task_ended)(struct bough_task *task, int rc);
 
 /* Set up the main task in run->main, and what to do when its function has returned. */
 void task_init_main(struct run *run, const struct bough_site *site);
-/* The function of 'task' has returned 'rc': check that it left nothing open, and let go of what it has. Returns the
- * outcome. */
+/* The function of 'task' has returned 'rc': check that it left nothing open, and let go of what it
+ * has. Returns the outcome. */
 int task_finish(struct bough_task *task, int rc);

@@ -27,8 +27,8 @@ static int yield_shielded(struct bough_task *task)
     return sched_switch(run, task);
 }
 
-/* The scope is cancelled, and a call fails without having waited. Code that ignores it and tries again
- * must not starve the others, so they run first. */
+/* The scope is cancelled, and a call fails without having waited. Code that ignores it and tries
+ * again must not starve the others, so they run first. */
 static BOUGH_COLD int fail_cancelled(struct bough_task *task)
 {
     wake_mark_cancel(task);
@@ -56,8 +56,10 @@ static bool wait_is_cancelled(const struct bough_task *task, const struct bough_
     return (task->scope->level | (wait->for_shutdown & task->scope->shutting)) != SCOPE_CLEAR;
 }
 
-/* The first wait in a scope, and the other rare halves of bough_wait(), apart so that the usual one needs no frame. */
-static __attribute__((noinline)) int park_unsettled(struct bough_task *task, struct bough_wait *wait)
+/* The first wait in a scope, and the other rare halves of bough_wait(), apart so that the usual one
+ * needs no frame. */
+static __attribute__((noinline)) int park_unsettled(struct bough_task *task,
+                                                    struct bough_wait *wait)
 {
     struct run *run = task->run;
     hook(run, task_parked, task, wait->what);
@@ -68,7 +70,8 @@ static __attribute__((noinline)) int park_unsettled(struct bough_task *task, str
     return sched_switch(run, task);
 }
 
-static BOUGH_ALWAYS_INLINE void wait_begin(struct run *run, struct bough_task *task, struct bough_wait *wait)
+static BOUGH_ALWAYS_INLINE void wait_begin(struct run *run, struct bough_task *task,
+                                           struct bough_wait *wait)
 {
     task->schedule_points++;
     task->aborted = false;
@@ -194,7 +197,8 @@ int bough_sleep_until(int64_t deadline)
 
 int bough_sleep(int64_t duration)
 {
-    return duration <= 0 ? bough_checkpoint() : bough_sleep_until(bough_after(bough_now(), duration));
+    return duration <= 0 ? bough_checkpoint()
+                         : bough_sleep_until(bough_after(bough_now(), duration));
 }
 
 int bough_sleep_forever(void)
@@ -205,7 +209,6 @@ int bough_sleep_forever(void)
 
 int bough_wait_shutdown(void)
 {
-    struct bough_wait wait = {
-        .abort = bough_wait_leave, .what = "shutdown", .for_shutdown = true};
+    struct bough_wait wait = {.abort = bough_wait_leave, .what = "shutdown", .for_shutdown = true};
     return bough_wait(&wait);
 }

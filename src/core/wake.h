@@ -4,8 +4,8 @@
 
 #include "core/sched.h"
 
-/* The innermost scope of 'task' has changed: if it is cancelled now, abort what the task waits for. Does
- * nothing to a task that runs, or has been woken: a wake beats a cancel. */
+/* The innermost scope of 'task' has changed: if it is cancelled now, abort what the task waits for.
+ * Does nothing to a task that runs, or has been woken: a wake beats a cancel. */
 void wake_cancel(struct bough_task *task);
 
 /* Call the abort of a wait, once; true if the wait is over. */

@@ -1,7 +1,8 @@
 /* Tell the checking tools what a switch is: ASan, TSan, Valgrind.
  *
- * Without, each gives false results, and LeakSanitizer misses real leaks. In a plain build everything here is empty,
- * but for Valgrind's requests, which are a few no-ops where a stack is mapped.
+ * Without, each gives false results, and LeakSanitizer misses real leaks. In a plain build
+ * everything here is empty, but for Valgrind's requests, which are a few no-ops where a stack is
+ * mapped.
  *
  * Rules that were learned the hard way: ASan's start and finish stand on the two sides of the
  * switch; the fake stack is given up (NULL) when the old stack will never run again; TSan's switch
@@ -93,7 +94,8 @@ static inline bool annotate_on_valgrind(void)
 #endif
 }
 
-/* The fiber of a stack [low, low + size), for all its lives; low is NULL for a thread's own stack. */
+/* The fiber of a stack [low, low + size), for all its lives; low is NULL for a thread's own stack.
+ */
 static inline void annotate_born(struct annotation *a, void *low, size_t size)
 {
     (void)a, (void)low, (void)size;
@@ -116,8 +118,9 @@ static inline void annotate_died(struct annotation *a)
 #endif
 }
 
-/* [low, high) of a stack that has been used before will be written to from outside. Poison left by frames that never
- * returned must not hit that, nor Valgrind's idea that nothing is below the stack pointer. */
+/* [low, high) of a stack that has been used before will be written to from outside. Poison left by
+ * frames that never returned must not hit that, nor Valgrind's idea that nothing is below the stack
+ * pointer. */
 static inline void annotate_stack_reused(void *low, void *high)
 {
     (void)low, (void)high;
@@ -129,8 +132,8 @@ static inline void annotate_stack_reused(void *low, void *high)
 #endif
 }
 
-static BOUGH_ALWAYS_INLINE void annotate_before_switch(struct annotation *from, struct annotation *to,
-                                                       bool dying)
+static BOUGH_ALWAYS_INLINE void annotate_before_switch(struct annotation *from,
+                                                       struct annotation *to, bool dying)
 {
     (void)from, (void)to, (void)dying;
 #ifdef BOUGH_ASAN
@@ -144,7 +147,8 @@ static BOUGH_ALWAYS_INLINE void annotate_before_switch(struct annotation *from, 
 }
 
 /* On the new stack: we are 'self', and came from 'from'. */
-static BOUGH_ALWAYS_INLINE void annotate_after_switch(struct annotation *self, struct annotation *from)
+static BOUGH_ALWAYS_INLINE void annotate_after_switch(struct annotation *self,
+                                                      struct annotation *from)
 {
     (void)self, (void)from;
 #ifdef BOUGH_ASAN

@@ -13,8 +13,8 @@ struct fiber {
 /* Who switched last in this thread, for the side of the switch that wakes up; tools only. */
 extern __thread struct fiber *bough__fiber_left;
 
-/* Make 'fiber' run entry(arg), which must not return, on the stack below 'top'. The first act of the
- * entry must be fiber_entered(). */
+/* Make 'fiber' run entry(arg), which must not return, on the stack below 'top'. The first act of
+ * the entry must be fiber_entered(). */
 static inline void fiber_make(struct fiber *fiber, struct annotation *annotation, void *top,
                               void (*entry)(void *arg), void *arg)
 {
@@ -28,8 +28,8 @@ static BOUGH_ALWAYS_INLINE void fiber_entered(struct fiber *self)
         annotate_after_switch(self->annotation, bough__fiber_left->annotation);
 }
 
-/* Leave 'from', which is running, and continue 'to', where the switch returns 'value'. Call it last, so
- * that it becomes a jump. */
+/* Leave 'from', which is running, and continue 'to', where the switch returns 'value'. Call it
+ * last, so that it becomes a jump. */
 static BOUGH_ALWAYS_INLINE int fiber_switch(struct fiber *from, struct fiber *to, int value)
 {
     if (!ANNOTATE_SANITIZED)
@@ -41,7 +41,8 @@ static BOUGH_ALWAYS_INLINE int fiber_switch(struct fiber *from, struct fiber *to
     return value;
 }
 
-/* The same, and 'from' will not be resumed. Call it last: a jump here keeps returns predicted (see context). */
+/* The same, and 'from' will not be resumed. Call it last: a jump here keeps returns predicted (see
+ * context). */
 static BOUGH_ALWAYS_INLINE void fiber_leave(struct fiber *from, struct fiber *to, int value)
 {
     if (ANNOTATE_SANITIZED) {

@@ -55,7 +55,8 @@ int overflow_install(overflow_describe_fn *describe)
     pthread_once(&install_once, install);
     if (sigaltstack(NULL, &now) < 0 || !(now.ss_flags & SS_DISABLE))
         return 0;
-    void *memory = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -ENOMEM;
     stack_t ours = {.ss_sp = memory, .ss_size = SIGNAL_STACK};

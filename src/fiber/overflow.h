@@ -7,12 +7,13 @@
 
 #include "bough/attributes.h"
 
-/* If 'address' is in the guard of the running task's stack, say who that is in 'text' and return true. Called in a
- * signal handler. */
+/* If 'address' is in the guard of the running task's stack, say who that is in 'text' and return
+ * true. Called in a signal handler. */
 typedef bool overflow_describe_fn(const void *address, char *text, size_t size);
 
-/* Catch SIGSEGV, once a process, chaining to the handler that was there; give this thread a signal stack, if it has
- * none. 0, or < 0: the run goes on without. 'describe', which knows tasks, is the same for all. */
+/* Catch SIGSEGV, once a process, chaining to the handler that was there; give this thread a signal
+ * stack, if it has none. 0, or < 0: the run goes on without. 'describe', which knows tasks, is the
+ * same for all. */
 int overflow_install(overflow_describe_fn *describe);
 /* Take this thread's signal stack back. */
 void overflow_remove(void);

@@ -22,7 +22,8 @@ void stack_pool_init(struct stack_pool *pool, size_t size)
     size_t rounded = STACK_MIN;
     while (rounded < size)
         rounded *= 2;
-    *pool = (struct stack_pool){.size = rounded, .watched = annotate_on_valgrind() || ANNOTATE_SANITIZED};
+    *pool = (struct stack_pool){.size = rounded,
+                                .watched = annotate_on_valgrind() || ANNOTATE_SANITIZED};
 }
 
 static void slab_free(struct stack_pool *pool, struct slab *slab)

@@ -1,16 +1,17 @@
 /* Stacks: guarded, in large mappings, reused last in, first out.
  *
- * A slab is one mapping of many stacks, each with an inaccessible guard at its low end. The guard is
- * MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which needs no mapping of its own, so a million
- * guarded stacks are a few hundred mappings; else mprotect(), which needs two a stack and so reaches
- * about 32,000 under the default vm.max_map_count.
+ * A slab is one mapping of many stacks, each with an inaccessible guard at its low end. The guard
+ * is MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which needs no mapping of its own, so
+ * a million guarded stacks are a few hundred mappings; else mprotect(), which needs two a stack and
+ * so reaches about 32,000 under the default vm.max_map_count.
  *
- * Stacks that come back are kept: giving them to the kernel and taking page faults for new ones costs
- * far more than all else that a task does. An idle loop calls stack_pool_trim() now and then, which returns the
- * memory, not the addresses, of those that nobody has needed since the last time, but for a few.
+ * Stacks that come back are kept: giving them to the kernel and taking page faults for new ones
+ * costs far more than all else that a task does. An idle loop calls stack_pool_trim() now and then,
+ * which returns the memory, not the addresses, of those that nobody has needed since the last time,
+ * but for a few.
  *
- * Colour: the tops of stacks that lie a power of two apart fall into the same cache sets. stack_top() is
- * shifted by a multiple of a cache line that depends on the address.
+ * Colour: the tops of stacks that lie a power of two apart fall into the same cache sets.
+ * stack_top() is shifted by a multiple of a cache line that depends on the address.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -23,9 +24,9 @@ struct stack_pool {
     struct slab *slabs; /* the newest first; only that one has stacks that were never used */
     void **free;        /* low ends of free stacks, the hottest last; room for all there are */
     size_t free_count, total;
-    size_t unused;      /* free[0 .. unused) were not taken since the last trim */
-    size_t trimmed;     /* those of free[0 .. trimmed) that were not taken since have no memory */
-    bool watched;       /* by a tool that has to be told about stacks */
+    size_t unused;  /* free[0 .. unused) were not taken since the last trim */
+    size_t trimmed; /* those of free[0 .. trimmed) that were not taken since have no memory */
+    bool watched;   /* by a tool that has to be told about stacks */
 };
 
 enum { STACK_GUARD = 4096, STACK_HOT = 64, STACK_MIN = 16 * 1024 };
@@ -75,7 +76,8 @@ static inline void stack_taken(const struct stack_pool *pool, void *low)
 /* Where the use of the stack begins, 64-byte aligned. */
 static inline char *stack_top(const struct stack_pool *pool, void *low)
 {
-    size_t colour = ((uintptr_t)low >> __builtin_ctzl(pool->size)) % 32; /* a division takes longer than the rest */
+    size_t colour = ((uintptr_t)low >> __builtin_ctzl(pool->size)) %
+                    32; /* a division takes longer than the rest */
     return (char *)stack_top_of(pool, low) - colour * 64;
 }
 

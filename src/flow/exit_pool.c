@@ -1,11 +1,12 @@
 /* Exit pools: each manager a task, its yield a wait for the body to leave.
  *
- * A manager's task is started with bough_nursery_start(), which gives the first half of the rules: until it yields it lives under the
- * scopes of who enters it, and its failure is theirs. From the yield on it lives in the pool's nursery. The wait in the yield
- * cannot be undone: a cancel of the manager's scopes cancels the body, and the wait goes on until the body has left.
+ * A manager's task is started with bough_nursery_start(), which gives the first half of the rules:
+ * until it yields it lives under the scopes of who enters it, and its failure is theirs. From the
+ * yield on it lives in the pool's nursery. The wait in the yield cannot be undone: a cancel of the
+ * manager's scopes cancels the body, and the wait goes on until the body has left.
  *
- * What a manager returns may not reach the nursery while others are still exiting, since a failure would cancel them. So each
- * waits for the last one first.
+ * What a manager returns may not reach the nursery while others are still exiting, since a failure
+ * would cancel them. So each waits for the last one first.
  * SPDX-License-Identifier: MIT */
 #include "bough/exit_pool.h"
 
@@ -48,8 +49,9 @@ static struct member *member_of(struct bough_manager *m)
 static BOUGH_COLD void yields_elsewhere(const struct member *member)
 {
     const struct bough_site *site = member->manager.site;
-    bough_panic("the manager %s (entered at %s:%d) runs in task %s, and yields in task %s", site->what,
-                site->file, site->line, bough_task_name(member->task), bough_task_name(NULL));
+    bough_panic("the manager %s (entered at %s:%d) runs in task %s, and yields in task %s",
+                site->what, site->file, site->line, bough_task_name(member->task),
+                bough_task_name(NULL));
 }
 
 static bool cancel_body(struct bough_wait *wait)
@@ -65,7 +67,8 @@ static int yield_in_pool(struct bough_manager *m, void *value)
     struct bough_exit_pool *p = member->pool;
     if (member->asked) {
         m->misused = true;
-        return bough_fail_at(-EPROTO, m->site, "the manager %s yields a second time", m->site->what);
+        return bough_fail_at(-EPROTO, m->site, "the manager %s yields a second time",
+                             m->site->what);
     }
     if (BOUGH_UNLIKELY(member->task != bough_task_current()))
         yields_elsewhere(member);
@@ -77,7 +80,8 @@ static int yield_in_pool(struct bough_manager *m, void *value)
     member->entered = true;
     p->entered++;
     p->exiting++;
-    struct body_wait w = {.wait = {.abort = cancel_body, .what = "the body of its exit pool"}, .pool = p};
+    struct body_wait w = {.wait = {.abort = cancel_body, .what = "the body of its exit pool"},
+                          .pool = p};
     if (!p->left) {
         bough_list_push(&p->yields, &w.wait.link);
         (void)bough_wait(&w.wait);

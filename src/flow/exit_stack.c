@@ -123,7 +123,8 @@ void bough_exit_stack_disarm(struct bough_exit_stack *st, struct bough_exit_tick
 {
     check_open(st, "disarm");
     if (ticket->exit == exit_manager)
-        bough_panic("a manager (%s, entered at %s:%d) cannot be disarmed: it has to be exited, so run it early "
+        bough_panic("a manager (%s, entered at %s:%d) cannot be disarmed: it has to be exited, so "
+                    "run it early "
                     "or move it",
                     ticket->managers->site->what, ticket->managers->site->file,
                     ticket->managers->site->line);
@@ -152,9 +153,10 @@ int bough_exit_stack_close(struct bough_exit_stack *st, int rc)
 {
     check_open(st, "close");
     if (st->task != bough_task_current())
-        bough_panic("an exit stack that task %s opened is closed by task %s: move its entries to a stack "
-                    "of the task that is to run them",
-                    bough_task_name(st->task), bough_task_name(NULL));
+        bough_panic(
+            "an exit stack that task %s opened is closed by task %s: move its entries to a stack "
+            "of the task that is to run them",
+            bough_task_name(st->task), bough_task_name(NULL));
     /* One that is run may add others: they come next. */
     while (!bough_list_is_empty(&st->entries))
         rc = bough_exit_stack_run(

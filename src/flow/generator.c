@@ -14,7 +14,8 @@ struct bough_generator {
     bool refused;              /* all receivers are gone */
 };
 
-/* All receivers gone is how a consumer says "enough": no failure, unlike what else may fail with -EPIPE. */
+/* All receivers gone is how a consumer says "enough": no failure, unlike what else may fail with
+ * -EPIPE. */
 static int look_for_the_end(struct bough_generator *g, int rc)
 {
     if (rc != -EPIPE)
@@ -51,8 +52,8 @@ int bough_emit(struct bough_generator *self, const void *item)
 
 /* --- the block --- */
 
-static int start(struct bough_generator_block *b, bough_generator_fn *fn, void *arg, size_t item_size,
-                 const struct bough_site *site)
+static int start(struct bough_generator_block *b, bough_generator_fn *fn, void *arg,
+                 size_t item_size, const struct bough_site *site)
 {
     struct bough_generator g = {.fn = fn, .arg = arg, .scope = &b->scope};
     int rc = bough_channel_open(item_size, 0, &g.tx, &b->rx);

@@ -12,7 +12,8 @@
 static BOUGH_COLD void in_open_scope(const struct bough_iterator *it, const char *does)
 {
     const struct bough_site *open = bough_scope_current()->opened_at;
-    bough_panic("the iterator %s (opened at %s:%d) %s inside %s, opened at %s:%d: that scope would enclose what "
+    bough_panic("the iterator %s (opened at %s:%d) %s inside %s, opened at %s:%d: that scope would "
+                "enclose what "
                 "its consumer does next; close it first, or use bough_with_generator",
                 it->site->what, it->site->file, it->site->line, does, open ? open->what : "a scope",
                 open ? open->file : "?", open ? open->line : 0);

@@ -2,8 +2,8 @@
  *
  *     fresh --enter--> entering --yield--> body --exit--> exiting --return--> ended
  *
- * A manager has a scope of its own around it, never cancelled: so the check that scopes are closed in order finds
- * managers that are not.
+ * A manager has a scope of its own around it, never cancelled: so the check that scopes are closed
+ * in order finds managers that are not.
  * SPDX-License-Identifier: MIT */
 #include "bough/manager.h"
 
@@ -18,8 +18,9 @@ enum { MANAGER_FRESH, MANAGER_ENTERING, MANAGER_BODY, MANAGER_EXITING, MANAGER_E
 static BOUGH_COLD void ends_in_scope(const struct bough_manager *m)
 {
     const struct bough_site *open = bough_scope_current()->opened_at;
-    bough_panic("the manager %s (entered at %s:%d) ends inside %s, opened at %s:%d, which it left open",
-                m->site->what, m->site->file, m->site->line, open->what, open->file, open->line);
+    bough_panic(
+        "the manager %s (entered at %s:%d) ends inside %s, opened at %s:%d, which it left open",
+        m->site->what, m->site->file, m->site->line, open->what, open->file, open->line);
 }
 
 static void manager_main(struct bough_frame *frame, void *arg)
@@ -35,7 +36,8 @@ static int yield_from_frame(struct bough_manager *m, void *value)
 {
     if (m->state != MANAGER_ENTERING) {
         m->misused = true;
-        return bough_fail_at(-EPROTO, m->site, "the manager %s yields a second time", m->site->what);
+        return bough_fail_at(-EPROTO, m->site, "the manager %s yields a second time",
+                             m->site->what);
     }
     m->value = value;
     bough_frame_suspend(m->frame);
@@ -60,11 +62,12 @@ static int run_up_to_yield(struct bough_manager *m)
         return 0;
     if (m->rc < 0)
         return m->rc;
-    return bough_fail_at(-EPROTO, m->site, "the manager %s ended without bough_yield()", m->site->what);
+    return bough_fail_at(-EPROTO, m->site, "the manager %s ended without bough_yield()",
+                         m->site->what);
 }
 
-int bough_manager_enter_at(struct bough_manager *m, bough_manager_fn *fn, void *arg, void **ret_value,
-                           const struct bough_site *site)
+int bough_manager_enter_at(struct bough_manager *m, bough_manager_fn *fn, void *arg,
+                           void **ret_value, const struct bough_site *site)
 {
     m->fn = fn;
     m->arg = arg;
@@ -100,16 +103,19 @@ static BOUGH_COLD void check_order(const struct bough_manager *m)
     const struct bough_scope *current = bough_scope_current();
     const struct bough_site *inside = current->opened_at;
     if (m->state != MANAGER_BODY)
-        bough_panic("the manager %s (entered at %s:%d) is exited %s", site->what, site->file, site->line,
+        bough_panic("the manager %s (entered at %s:%d) is exited %s", site->what, site->file,
+                    site->line,
                     m->state == MANAGER_ENDED ? "twice, or although its enter failed"
                                               : "while it is still busy");
     if (m->scope.task != bough_task_current())
-        bough_panic("the manager %s (entered at %s:%d by task %s) is exited by task %s: enter and exit "
-                    "belong to the same task; a manager that outlives a call belongs in an exit pool",
-                    site->what, site->file, site->line, bough_task_name(m->scope.task),
-                    bough_task_name(NULL));
+        bough_panic(
+            "the manager %s (entered at %s:%d by task %s) is exited by task %s: enter and exit "
+            "belong to the same task; a manager that outlives a call belongs in an exit pool",
+            site->what, site->file, site->line, bough_task_name(m->scope.task),
+            bough_task_name(NULL));
     if (current != m->inner)
-        bough_panic("managers are exited out of order in task %s: exiting %s, entered at %s:%d, while inside "
+        bough_panic("managers are exited out of order in task %s: exiting %s, entered at %s:%d, "
+                    "while inside "
                     "%s, opened at %s:%d",
                     bough_task_name(NULL), site->what, site->file, site->line,
                     inside ? inside->what : "another scope", inside ? inside->file : "?",

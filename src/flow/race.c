@@ -43,7 +43,8 @@ int bough_race(struct bough_job *jobs, size_t count, size_t *ret_winner)
         for (size_t i = 0; i < count && rc == 0; i++)
             rc = BOUGH_START(n, run, struct runner, .race = &race, .job = &jobs[i]);
     }
-    /* A real failure, in the cleanup of a loser perhaps, is not hidden by the victory; a cancel is. */
+    /* A real failure, in the cleanup of a loser perhaps, is not hidden by the victory; a cancel is.
+     */
     if (!race.winner || (rc < 0 && rc != -ECANCELED))
         return rc;
     if (ret_winner)

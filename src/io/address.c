@@ -13,7 +13,8 @@
 
 int bough_address_parse(const char *text, unsigned port, struct bough_address *ret_address)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
     char service[16];
     if (port > 65535)

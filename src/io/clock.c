@@ -25,7 +25,8 @@ int64_t bough__clock_coarse_now(struct bough_driver *driver)
     return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
-/* A tick, says the system; where ticks are left out (virtual machines, tickless kernels) lags of two have been seen. */
+/* A tick, says the system; where ticks are left out (virtual machines, tickless kernels) lags of
+ * two have been seen. */
 int64_t bough__clock_coarse_step(void)
 {
     struct timespec tick;

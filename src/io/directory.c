@@ -128,7 +128,8 @@ static int listing_fill(struct listing *l, DIR *directory)
 {
     for (;;) {
         errno = 0;
-        struct dirent *d = sys_fails(SYS_FAULT_CALL) ? (errno = EIO, (struct dirent *)NULL) : readdir(directory);
+        struct dirent *d =
+            sys_fails(SYS_FAULT_CALL) ? (errno = EIO, (struct dirent *)NULL) : readdir(directory);
         if (!d)
             return -errno;
         if (is_dots(d->d_name))

@@ -1,7 +1,7 @@
 /* Watching directories: inotify.
  *
- * The kernel gives events in bulk; they are kept here and handed out one at a time. A buffer that has room for one with the longest
- * name is never too small for it.
+ * The kernel gives events in bulk; they are kept here and handed out one at a time. A buffer that
+ * has room for one with the longest name is never too small for it.
  * SPDX-License-Identifier: MIT */
 #include "bough/dirwatch.h"
 
@@ -30,10 +30,10 @@ static const struct {
     int kind;
     uint32_t mask;
 } kinds[] = {
-    {BOUGH_DIR_CREATED, IN_CREATE},       {BOUGH_DIR_REMOVED, IN_DELETE},
-    {BOUGH_DIR_CHANGED, IN_MODIFY},       {BOUGH_DIR_WRITTEN, IN_CLOSE_WRITE},
+    {BOUGH_DIR_CREATED, IN_CREATE},        {BOUGH_DIR_REMOVED, IN_DELETE},
+    {BOUGH_DIR_CHANGED, IN_MODIFY},        {BOUGH_DIR_WRITTEN, IN_CLOSE_WRITE},
     {BOUGH_DIR_MOVED_FROM, IN_MOVED_FROM}, {BOUGH_DIR_MOVED_TO, IN_MOVED_TO},
-    {BOUGH_DIR_ATTRIBUTES, IN_ATTRIB},    {BOUGH_DIR_GONE, IN_IGNORED},
+    {BOUGH_DIR_ATTRIBUTES, IN_ATTRIB},     {BOUGH_DIR_GONE, IN_IGNORED},
     {BOUGH_DIR_OVERFLOW, IN_Q_OVERFLOW},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -108,7 +108,8 @@ int bough_dirwatch_add(struct bough_dirwatch *w, const char *path, int wanted, i
     if (w->fd < 0)
         return closed();
     if (wanted == 0 || wanted & ~BOUGH_DIR_ALL)
-        return bough_fail(-EINVAL, "0x%x: these are no changes that can be watched for", (unsigned)wanted);
+        return bough_fail(-EINVAL, "0x%x: these are no changes that can be watched for",
+                          (unsigned)wanted);
     int id = sys_call(ENOSPC, inotify_add_watch(w->fd, path, mask_of(wanted)));
     if (id < 0)
         return bough_fail(id, "cannot watch %s: %s", path, bough_error_name(id));
@@ -142,7 +143,8 @@ static int fill(struct bough_dirwatch *w)
             if (w->fd < 0)
                 return closed();
         } else if (n != -EINTR) {
-            return bough_fail(n ? n : -EIO, "watching directories: %s", bough_error_name(n ? n : -EIO));
+            return bough_fail(n ? n : -EIO, "watching directories: %s",
+                              bough_error_name(n ? n : -EIO));
         }
     }
 }

@@ -1,12 +1,14 @@
 /* The driver for every Linux: epoll.
  *
  * Two kinds of descriptors. Those that are ours (adopted) are registered once, for edges in both
- * directions: who waits has seen it drained, so the next edge is news, and an edge that finds nobody is
- * remembered in 'pending'. A stream's end may come in one edge with its last data, so once that was seen the
- * next watch says "try", and asks the kernel for the state anew. Foreign ones are registered for one shot at each
- * wait, which reports a level: readable means readable now.
+ * directions: who waits has seen it drained, so the next edge is news, and an edge that finds
+ * nobody is remembered in 'pending'. A stream's end may come in one edge with its last data, so
+ * once that was seen the next watch says "try", and asks the kernel for the state anew. Foreign
+ * ones are registered for one shot at each wait, which reports a level: readable means readable
+ * now.
  *
- * The kernel forgets a descriptor that is closed, and tells nobody: io/watches asks after those that might be.
+ * The kernel forgets a descriptor that is closed, and tells nobody: io/watches asks after those
+ * that might be.
  * SPDX-License-Identifier: MIT */
 #include "io/epoll.h"
 
@@ -26,7 +28,7 @@ struct entry {
     struct watch_entry watch;
     bool registered;
     bool pending[WATCH_DIRECTIONS]; /* adopted: an edge came while nobody waited */
-    bool ended[WATCH_DIRECTIONS];   /* adopted: hung up, or urgent data; there may be no more edges */
+    bool ended[WATCH_DIRECTIONS]; /* adopted: hung up, or urgent data; there may be no more edges */
 };
 
 struct epoll {
@@ -69,8 +71,8 @@ static uint32_t wanted_events(const struct watch_entry *watch)
            (watch->waiters[BOUGH_WRITABLE] ? EPOLLOUT : 0u) | EPOLLONESHOT;
 }
 
-/* Tell the kernel what is wanted. A registration that we remember may be that of a descriptor that was closed
- * since, and one that we forgot may be left over: try the other way then. */
+/* Tell the kernel what is wanted. A registration that we remember may be that of a descriptor that
+ * was closed since, and one that we forgot may be left over: try the other way then. */
 static int arm(struct epoll *p, int fd, struct entry *entry)
 {
     struct epoll_event event = {.events = wanted_events(&entry->watch), .data.fd = fd};
@@ -134,7 +136,8 @@ static int kernel_wait(struct epoll *p, int64_t timeout)
 {
     if (p->has_pwait2 && timeout > 0) {
         struct timespec ts = {.tv_sec = timeout / BOUGH_SEC, .tv_nsec = timeout % BOUGH_SEC};
-        int n = epoll_pwait2(p->fd, p->events, EVENTS_AT_ONCE, timeout == BOUGH_NEVER ? NULL : &ts, NULL);
+        int n = epoll_pwait2(p->fd, p->events, EVENTS_AT_ONCE, timeout == BOUGH_NEVER ? NULL : &ts,
+                             NULL);
         /* EPERM: how some sandboxes say that they do not know it. */
         if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n < 0 ? -errno : n;
@@ -166,8 +169,8 @@ static void epoll_interrupt(struct bough_driver *driver)
 
 /* --- descriptors --- */
 
-static int watch_adopted(struct epoll *p, int fd, struct entry *entry, enum bough_direction direction,
-                         struct bough_wait *wait)
+static int watch_adopted(struct epoll *p, int fd, struct entry *entry,
+                         enum bough_direction direction, struct bough_wait *wait)
 {
     if (!entry->registered || entry->ended[direction]) {
         int rc = arm(p, fd, entry);
@@ -182,8 +185,8 @@ static int watch_adopted(struct epoll *p, int fd, struct entry *entry, enum boug
     return 0;
 }
 
-static int watch_foreign(struct epoll *p, int fd, struct entry *entry, enum bough_direction direction,
-                         struct bough_wait *wait)
+static int watch_foreign(struct epoll *p, int fd, struct entry *entry,
+                         enum bough_direction direction, struct bough_wait *wait)
 {
     watches_add(&p->watches, &entry->watch, direction, wait);
     int rc = arm(p, fd, entry);

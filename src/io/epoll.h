@@ -8,8 +8,8 @@
 int bough__epoll_open(struct bough_driver **ret_driver);
 void bough__epoll_close(struct bough_driver *driver);
 
-/* The test kernel's: look for descriptors that were closed behind our back. Returns how many waits it
- * woke. */
+/* The test kernel's: look for descriptors that were closed behind our back. Returns how many waits
+ * it woke. */
 int bough__epoll_sweep(struct bough_driver *driver);
 
 /* Readable when wait() would wake somebody: for a loop around this one. */

@@ -61,11 +61,12 @@ int bough__fd_wait(int fd, enum bough_direction direction)
     return rc == 0 || rc == -ECANCELED ? rc : fd_failed(rc, fd, direction);
 }
 
-/* bough__fd_wait() is for those who have just been told EAGAIN. Others may ask of what is ready, and of a descriptor that
- * is ours there would be no news then. */
+/* bough__fd_wait() is for those who have just been told EAGAIN. Others may ask of what is ready,
+ * and of a descriptor that is ours there would be no news then. */
 static int wait_for(int fd, enum bough_direction direction)
 {
-    struct pollfd now = {.fd = fd, .events = direction == BOUGH_READABLE ? POLLIN | POLLRDHUP : POLLOUT};
+    struct pollfd now = {.fd = fd,
+                         .events = direction == BOUGH_READABLE ? POLLIN | POLLRDHUP : POLLOUT};
     if (fd >= 0 && poll(&now, 1, 0) == 1 && !(now.revents & POLLNVAL))
         return bough_pass();
     return bough__fd_wait(fd, direction);

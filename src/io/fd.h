@@ -4,14 +4,17 @@
 
 #include "bough/driver.h"
 
-/* Wait for 'fd', after EAGAIN or a short read. As bough_wait_readable() and bough_wait_writable(), which ask for a level. */
+/* Wait for 'fd', after EAGAIN or a short read. As bough_wait_readable() and bough_wait_writable(),
+ * which ask for a level. */
 int bough__fd_wait(int fd, enum bough_direction direction);
 
-/* From here on 'fd' is closed by bough__fd_close() and nothing else; who waits for it has seen it drained. */
+/* From here on 'fd' is closed by bough__fd_close() and nothing else; who waits for it has seen it
+ * drained. */
 int bough__fd_adopt(int fd);
 void bough__fd_close(int fd);
 
 int bough__fd_set_nonblocking(int fd);
 
-/* Did accept(2) fail because of the connection that it would have returned, rather than for us? Then there may be others. */
+/* Did accept(2) fail because of the connection that it would have returned, rather than for us?
+ * Then there may be others. */
 bool bough__fd_accept_passes(int rc);

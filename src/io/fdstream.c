@@ -1,8 +1,8 @@
 /* Streams over descriptors: sockets, pipes, terminals.
  *
- * The system call comes first; only when it says EAGAIN the task waits. One thing saves a call a message: after a receive
- * that did not fill its buffer a TCP socket was empty, so the next one waits first ('drained'). Other descriptors may
- * return less for other reasons: a line, a message.
+ * The system call comes first; only when it says EAGAIN the task waits. One thing saves a call a
+ * message: after a receive that did not fill its buffer a TCP socket was empty, so the next one
+ * waits first ('drained'). Other descriptors may return less for other reasons: a line, a message.
  * SPDX-License-Identifier: MIT */
 #include "io/fdstream.h"
 

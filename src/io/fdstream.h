@@ -1,5 +1,5 @@
-/* Streams over descriptors, inside the library: system calls of others on a stream's descriptor, under the stream's rules.
- * For users: bough/stream.h.
+/* Streams over descriptors, inside the library: system calls of others on a stream's descriptor,
+ * under the stream's rules. For users: bough/stream.h.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -8,7 +8,7 @@
 /* One try: what it did (>= 0), -EAGAIN, or another error. */
 typedef int bough__fd_stream_call_fn(int fd, void *arg);
 
-/* As bough_stream_send_all() and bough_stream_receive_some(), but for the call that is made, until it gives something other than
- * -EAGAIN. -EINVAL: not a stream over a socket. */
+/* As bough_stream_send_all() and bough_stream_receive_some(), but for the call that is made, until
+ * it gives something other than -EAGAIN. -EINVAL: not a stream over a socket. */
 int bough__fd_stream_send_by(struct bough_stream *s, bough__fd_stream_call_fn *call, void *arg);
 int bough__fd_stream_receive_by(struct bough_stream *s, bough__fd_stream_call_fn *call, void *arg);

@@ -1,7 +1,8 @@
 /* Files: what is cached at once, the rest in a thread.
  *
- * The descriptor is shared by the handle and by each call that is under way in a thread; the last one closes it. So a
- * close or a free never has to wait for a call, and no call finds another file under its number.
+ * The descriptor is shared by the handle and by each call that is under way in a thread; the last
+ * one closes it. So a close or a free never has to wait for a call, and no call finds another file
+ * under its number.
  * SPDX-License-Identifier: MIT */
 #include "io/file.h"
 
@@ -111,7 +112,8 @@ static bool is_last(const struct bough_file *f)
     return f->in == 0 && f->fd < 0 && f->shared >= 0;
 }
 
-/* A call is over: if it was the last of a file that has been closed, close that; nobody asks how it went. */
+/* A call is over: if it was the last of a file that has been closed, close that; nobody asks how it
+ * went. */
 static void leave(struct bough_file *f)
 {
     f->in--;
@@ -175,7 +177,8 @@ static int read_somewhere(struct file_call *c)
         bough_passed();
         return n;
     }
-    if (n != -EAGAIN && n != -EINTR) /* such as EOPNOTSUPP; if it is about the read, the thread will tell */
+    if (n != -EAGAIN &&
+        n != -EINTR) /* such as EOPNOTSUPP; if it is about the read, the thread will tell */
         c->file->no_wait = false;
     return file_call(read_it, c, "read");
 }
@@ -218,7 +221,8 @@ int bough_file_read(struct bough_file *f, void *ret_data, size_t size)
 
 static int bad_offset(int64_t offset)
 {
-    return bough_fail(-EINVAL, "a position before the beginning of a file: %lld", (long long)offset);
+    return bough_fail(-EINVAL, "a position before the beginning of a file: %lld",
+                      (long long)offset);
 }
 
 int bough_file_pread(struct bough_file *f, void *ret_data, size_t size, int64_t offset)

@@ -44,7 +44,8 @@ static int enter(const struct file_stream *f, bool inside, const char *direction
     return inside ? busy(direction) : 0;
 }
 
-/* Closed while we were in a thread: what it did does not count. The stream's file may be freed by now. */
+/* Closed while we were in a thread: what it did does not count. The stream's file may be freed by
+ * now. */
 static int closed_meanwhile(const struct file_stream *f, int rc)
 {
     if (!f->orphan && bough_file_fd(f->file) >= 0)

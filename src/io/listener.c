@@ -1,4 +1,5 @@
-/* Listening, on one socket or on several as if they were one: by TCP, or on a socket that was made elsewhere.
+/* Listening, on one socket or on several as if they were one: by TCP, or on a socket that was made
+ * elsewhere.
  * SPDX-License-Identifier: MIT */
 #include "io/listener.h"
 
@@ -58,8 +59,8 @@ static int listen_on(struct bough_listener *l, const struct bough_address *at)
     int rc = bind_and_listen(fd, at);
     if (rc < 0) {
         bough_socket_close(fd);
-        return bough_fail(rc, "cannot listen on %s: %s", bough_address_format(at, text, sizeof(text)),
-                          bough_error_name(rc));
+        return bough_fail(rc, "cannot listen on %s: %s",
+                          bough_address_format(at, text, sizeof(text)), bough_error_name(rc));
     }
     l->fds[l->count++] = fd;
     return 0;
@@ -71,7 +72,8 @@ static bool is_unavailable(int rc)
     return rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL;
 }
 
-static int listen_on_all(struct bough_listener *l, const struct bough_address *addresses, unsigned count)
+static int listen_on_all(struct bough_listener *l, const struct bough_address *addresses,
+                         unsigned count)
 {
     int rc = 0;
     for (unsigned i = 0; i < count && (rc == 0 || is_unavailable(rc)); i++) {
@@ -89,7 +91,8 @@ static int listen_on_same_port(struct bough_listener *l, const struct bough_addr
                                unsigned count)
 {
     int rc = listen_on_all(l, addresses, count);
-    for (int i = 0; i < TRIES_MOST && rc == -EADDRINUSE && bough_address_port(addresses) == 0; i++) {
+    for (int i = 0; i < TRIES_MOST && rc == -EADDRINUSE && bough_address_port(addresses) == 0;
+         i++) {
         bough_listener_close(l);
         rc = listen_on_all(l, addresses, count);
     }

@@ -4,7 +4,8 @@
 
 #include "bough/net.h"
 
-/* A listener over a socket that listens already, which is its own from now on, also when this fails. closing(arg) is called
- * once, before the socket is closed (NULL: nothing is), also when this fails. */
+/* A listener over a socket that listens already, which is its own from now on, also when this
+ * fails. closing(arg) is called once, before the socket is closed (NULL: nothing is), also when
+ * this fails. */
 int bough__listener_open(int fd, void (*closing)(void *arg), void *arg,
                          struct bough_listener **ret_listener);

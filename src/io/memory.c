@@ -268,7 +268,8 @@ static int pair_fill(struct pair *pair, size_t capacity, struct memory_stream *r
     return 0;
 }
 
-int bough_memory_stream_pair(size_t capacity, struct bough_stream **ret_a, struct bough_stream **ret_b)
+int bough_memory_stream_pair(size_t capacity, struct bough_stream **ret_a,
+                             struct bough_stream **ret_b)
 {
     struct memory_stream *streams[2] = {NULL, NULL};
     if (capacity == 0)

@@ -1,7 +1,8 @@
 /* Readers: messages from a stream.
  *
- * All is built on more(): one receive into the free end of the buffer. A message is looked for in what is there, and
- * taken only when it is complete, so there is nothing to undo when the receive fails.
+ * All is built on more(): one receive into the free end of the buffer. A message is looked for in
+ * what is there, and taken only when it is complete, so there is nothing to undo when the receive
+ * fails.
  * SPDX-License-Identifier: MIT */
 #include "bough/reader.h"
 
@@ -85,7 +86,8 @@ static int leave(struct bough_reader *r, int rc)
 
 static int too_large(const struct bough_reader *r, size_t size)
 {
-    return bough_fail(-EMSGSIZE, "%zu bytes do not fit into the reader's buffer of %zu", size, r->capacity);
+    return bough_fail(-EMSGSIZE, "%zu bytes do not fit into the reader's buffer of %zu", size,
+                      r->capacity);
 }
 
 /* The stream has ended; 'have' bytes of a message came before. */
@@ -93,7 +95,8 @@ static int ended(size_t have, const char *message)
 {
     if (have == 0)
         return 0;
-    return bough_fail(-EPROTO, "the stream ended in the middle of %s, after %zu bytes of it", message, have);
+    return bough_fail(-EPROTO, "the stream ended in the middle of %s, after %zu bytes of it",
+                      message, have);
 }
 
 /* --- copied --- */
@@ -164,11 +167,12 @@ struct until {
 
 static int too_long(const struct until *u)
 {
-    return bough_fail(-EMSGSIZE, "%s of more than %zu bytes, which is the limit", u->message, u->limit);
+    return bough_fail(-EMSGSIZE, "%s of more than %zu bytes, which is the limit", u->message,
+                      u->limit);
 }
 
-/* Where the delimiter is, from the first byte on; < 0: not in what is there. The first 'seen' bytes have been looked
- * at before. */
+/* Where the delimiter is, from the first byte on; < 0: not in what is there. The first 'seen' bytes
+ * have been looked at before. */
 static ptrdiff_t find(const struct bough_reader *r, const struct until *u, size_t seen)
 {
     size_t from = seen < u->size ? 0 : seen - u->size + 1;
@@ -342,7 +346,8 @@ static const struct bough_stream_operations reader_operations = {
     .free = reader_free,
 };
 
-void bough_reader_init(struct bough_reader *r, struct bough_stream *source, void *buffer, size_t size)
+void bough_reader_init(struct bough_reader *r, struct bough_stream *source, void *buffer,
+                       size_t size)
 {
     *r = (struct bough_reader){
         .stream.operations = &reader_operations,

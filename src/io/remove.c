@@ -1,7 +1,7 @@
 /* Removing a directory with all that is in it.
  *
- * By descriptors, so that whoever renames things meanwhile cannot lead us elsewhere, and without recursion: the directories
- * that we are in are a stack.
+ * By descriptors, so that whoever renames things meanwhile cannot lead us elsewhere, and without
+ * recursion: the directories that we are in are a stack.
  * SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <errno.h>

@@ -47,7 +47,8 @@ static int accept_and_start(struct bough_nursery *n, struct bough_listener *l, s
 }
 
 /* A place first: what waits for one waits in the kernel. */
-static int serve_next(struct bough_nursery *n, struct bough_listener *l, const struct connection *like)
+static int serve_next(struct bough_nursery *n, struct bough_listener *l,
+                      const struct connection *like)
 {
     if (!like->options->limit)
         return accept_and_start(n, l, *like);

@@ -37,7 +37,8 @@ void bough_socket_close(int fd)
         bough__fd_close(fd);
 }
 
-/* After a call that returned 'rc': may it be tried again (perhaps after a wait)? If not, *rc is the result. */
+/* After a call that returned 'rc': may it be tried again (perhaps after a wait)? If not, *rc is the
+ * result. */
 static bool try_again(int *rc, int fd, enum bough_direction direction)
 {
     if (*rc == -EINTR)
@@ -62,7 +63,8 @@ static int connect_now(int fd, const struct bough_address *to)
     return sys_call(ECONNREFUSED, connect(fd, (const struct sockaddr *)&to->storage, to->size));
 }
 
-/* The socket may have been reported for an attempt before this one, so ask what became of ours: connect() tells, too. */
+/* The socket may have been reported for an attempt before this one, so ask what became of ours:
+ * connect() tells, too. */
 static int connect_finish(int fd, const struct bough_address *to)
 {
     int rc;
@@ -159,8 +161,8 @@ int bough_socket_send_to(int fd, const void *data, size_t size, int flags,
     if (rc < 0)
         return rc;
     do
-        rc = sys_call(ECONNRESET, sendto(fd, data, (size_t)limit(size), flags | MSG_NOSIGNAL, address,
-                                         to ? to->size : 0));
+        rc = sys_call(ECONNRESET, sendto(fd, data, (size_t)limit(size), flags | MSG_NOSIGNAL,
+                                         address, to ? to->size : 0));
     while (try_again(&rc, fd, BOUGH_WRITABLE));
     return failed(rc, "send");
 }

@@ -1,7 +1,7 @@
 /* Two streams, one a direction, stapled together.
  *
- * The halves keep most of the contract by themselves. What is left is the end of sending, which may have to be made
- * out of a close, and then has to look like one.
+ * The halves keep most of the contract by themselves. What is left is the end of sending, which may
+ * have to be made out of a close, and then has to look like one.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>

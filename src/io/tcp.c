@@ -1,8 +1,9 @@
 /* Connecting by TCP: happy eyeballs.
  *
- * After RFC 8305: the addresses are sorted so that families alternate, and tried in turn; the next attempt begins when the
- * one before has failed or 250 ms have passed, and the first connection ends the others. Each attempt is a task of one nursery, so
- * whatever happens they are gone when this returns.
+ * After RFC 8305: the addresses are sorted so that families alternate, and tried in turn; the next
+ * attempt begins when the one before has failed or 250 ms have passed, and the first connection
+ * ends the others. Each attempt is a task of one nursery, so whatever happens they are gone when
+ * this returns.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
@@ -86,7 +87,7 @@ static int try_in_turn(struct connecting *c, unsigned count, struct bough_event 
         int rc = BOUGH_START(c->nursery, attempt, struct attempt, .connecting = c,
                              .to = &c->addresses[i], .failed = &failed[i]);
         if (rc == 0 && i + 1 < count) {
-            bough_move_on_after(HEAD_START, &rc)
+            bough_move_on_after (HEAD_START, &rc)
                 rc = bough_event_wait(&failed[i]);
         }
         if (rc < 0)
@@ -113,7 +114,8 @@ static int race(const struct bough_address *addresses, unsigned count)
 }
 
 /* The first family, the other, the first ... each in the order in which it came. */
-static void alternate(const struct bough_address *from, unsigned count, struct bough_address *ret_to)
+static void alternate(const struct bough_address *from, unsigned count,
+                      struct bough_address *ret_to)
 {
     unsigned next[2] = {0, 0}; /* to look at, of the first family and of the others */
     for (unsigned i = 0, turn = 0; i < count; turn = !turn) {

@@ -19,7 +19,8 @@ static int set_option(int fd, int level, int option, int value)
     return sys_call(ENOPROTOOPT, setsockopt(fd, level, option, &value, sizeof(value)));
 }
 
-static int set_up(int fd, const struct bough_udp_options *options, const struct bough_address *local)
+static int set_up(int fd, const struct bough_udp_options *options,
+                  const struct bough_address *local)
 {
     int rc = 0;
     if (options->reuse_address)
@@ -101,9 +102,9 @@ int bough_udp_connect(struct bough_udp *u, const struct bough_address *to)
     char text[BOUGH_ADDRESS_TEXT];
     if (u->fd < 0)
         return closed();
-    int rc = to ? sys_call(ENETUNREACH,
-                           connect(u->fd, (const struct sockaddr *)&to->storage, to->size))
-                : disconnect(u);
+    int rc =
+        to ? sys_call(ENETUNREACH, connect(u->fd, (const struct sockaddr *)&to->storage, to->size))
+           : disconnect(u);
     if (rc == 0)
         return 0;
     return bough_fail(rc, "cannot connect to %s: %s",
@@ -143,8 +144,8 @@ void bough_udp_free(struct bough_udp *u)
 
 /* --- calls --- */
 
-static int call_and_wait(struct bough_udp *u, enum bough_direction direction, bough__udp_call_fn *call,
-                         void *arg)
+static int call_and_wait(struct bough_udp *u, enum bough_direction direction,
+                         bough__udp_call_fn *call, void *arg)
 {
     for (;;) {
         int n = call(u->fd, arg);
@@ -227,16 +228,19 @@ static int receive_now(int fd, void *arg)
                                   (struct sockaddr *)&r->from.storage, &r->from.size));
 }
 
-int bough_udp_receive(struct bough_udp *u, void *ret_buffer, size_t size, struct bough_address *ret_from)
+int bough_udp_receive(struct bough_udp *u, void *ret_buffer, size_t size,
+                      struct bough_address *ret_from)
 {
     struct receiving r = {.buffer = ret_buffer, .size = size < INT_MAX ? size : INT_MAX};
     if (u->gro)
-        return bough_fail_text(-EINVAL, "datagrams come in trains here: bough_udp_receive_segments()");
+        return bough_fail_text(-EINVAL,
+                               "datagrams come in trains here: bough_udp_receive_segments()");
     int n = bough__udp_call(u, BOUGH_READABLE, receive_now, &r);
     if (n < 0)
         return n;
     if ((size_t)n > r.size)
-        return bough_fail(-EMSGSIZE, "a datagram of %d bytes came, and there is room for %zu", n, size);
+        return bough_fail(-EMSGSIZE, "a datagram of %d bytes came, and there is room for %zu", n,
+                          size);
     if (ret_from)
         *ret_from = r.from;
     return n;

@@ -9,8 +9,8 @@ struct bough_udp {
     int fd; /* -1: closed */
     int family;
     struct bough_address local; /* where it was bound */
-    bool sending, receiving; /* a task is in it */
-    signed char gso;         /* can the kernel, and what the packets go through? 0: not asked yet; -1: no */
+    bool sending, receiving;    /* a task is in it */
+    signed char gso; /* can the kernel, and what the packets go through? 0: not asked yet; -1: no */
     bool gro;
 };
 

@@ -36,12 +36,13 @@ static void batch_add(struct batch *b, const void *data, size_t size,
 {
     unsigned at = b->count++;
     b->bytes[at] = (struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = size};
-    b->headers[at] = (struct mmsghdr){.msg_hdr = {
-                                          .msg_name = address_size ? (void *)(uintptr_t)&address->storage : NULL,
-                                          .msg_namelen = address_size,
-                                          .msg_iov = &b->bytes[at],
-                                          .msg_iovlen = 1,
-                                      }};
+    b->headers[at] =
+        (struct mmsghdr){.msg_hdr = {
+                             .msg_name = address_size ? (void *)(uintptr_t)&address->storage : NULL,
+                             .msg_namelen = address_size,
+                             .msg_iov = &b->bytes[at],
+                             .msg_iovlen = 1,
+                         }};
 }
 
 static int send_batch(int fd, void *arg)
@@ -56,7 +57,8 @@ static int sent_or(int sent, int rc)
     return sent ? sent : rc;
 }
 
-int bough_udp_send_batch(struct bough_udp *u, const struct bough_datagram *datagrams, unsigned count)
+int bough_udp_send_batch(struct bough_udp *u, const struct bough_datagram *datagrams,
+                         unsigned count)
 {
     int sent = 0;
     if (count == 0)
@@ -94,7 +96,8 @@ int bough_udp_receive_batch(struct bough_udp *u, struct bough_datagram *datagram
     if (count == 0)
         return bough_fail_text(-EINVAL, "a receive of 0 datagrams");
     if (u->gro)
-        return bough_fail_text(-EINVAL, "datagrams come in trains here: bough_udp_receive_segments()");
+        return bough_fail_text(-EINVAL,
+                               "datagrams come in trains here: bough_udp_receive_segments()");
     b.count = 0;
     for (unsigned i = 0; i < count && b.count < BATCH_MOST; i++)
         batch_add(&b, datagrams[i].data, datagrams[i].capacity, &datagrams[i].address,
@@ -164,12 +167,15 @@ static bool may_use_gso(struct bough_udp *u)
     int value;
     socklen_t size = sizeof(value);
     if (u->gso == 0 && u->fd >= 0)
-        u->gso = sys_call(ENOPROTOOPT, getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &value, &size)) < 0 ? -1 : 1;
+        u->gso =
+            sys_call(ENOPROTOOPT, getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &value, &size)) < 0
+                ? -1
+                : 1;
     return u->gso > 0;
 }
 
-/* Did it fail because it was a train? Then another may go, as when a segment was larger than a packet; or none will, since the
- * device cannot do it. */
+/* Did it fail because it was a train? Then another may go, as when a segment was larger than a
+ * packet; or none will, since the device cannot do it. */
 static bool is_refused_train(struct bough_udp *u, int rc)
 {
     if (rc == -EIO || rc == -EOPNOTSUPP)
@@ -214,7 +220,8 @@ int bough_udp_send_segments(struct bough_udp *u, const void *data, size_t size, 
 {
     struct train t = {.data = data, .size = size, .segment = segment, .to = to};
     if (segment == 0 || segment > DATAGRAM_MOST)
-        return bough_fail(-EINVAL, "segments of %zu bytes; 1 to %d are possible", segment, DATAGRAM_MOST);
+        return bough_fail(-EINVAL, "segments of %zu bytes; 1 to %d are possible", segment,
+                          DATAGRAM_MOST);
     if (size == 0)
         return bough_pass();
     if (size <= segment || !may_use_gso(u))
@@ -283,8 +290,8 @@ static int receive_coupled(int fd, void *arg)
     return n;
 }
 
-int bough_udp_receive_segments(struct bough_udp *u, void *ret_buffer, size_t size, size_t *ret_segment,
-                               struct bough_address *ret_from)
+int bough_udp_receive_segments(struct bough_udp *u, void *ret_buffer, size_t size,
+                               size_t *ret_segment, struct bough_address *ret_from)
 {
     struct coupled t = {.buffer = ret_buffer, .size = size};
     int n = bough__udp_call(u, BOUGH_READABLE, receive_coupled, &t);

@@ -19,10 +19,12 @@ static int set(struct bough_udp *u, int level, int option, const void *value, so
 }
 
 /* An option that IPv4 and IPv6 have under different numbers. */
-static int set_by_family(struct bough_udp *u, int option_v4, int option_v6, int value, const char *what)
+static int set_by_family(struct bough_udp *u, int option_v4, int option_v6, int value,
+                         const char *what)
 {
     bool v6 = u->family == AF_INET6;
-    return set(u, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? option_v6 : option_v4, &value, sizeof(value), what);
+    return set(u, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? option_v6 : option_v4, &value, sizeof(value),
+               what);
 }
 
 int bough_udp_set_broadcast(struct bough_udp *u, bool on)
@@ -38,8 +40,8 @@ static int change_membership(struct bough_udp *u, int option, const struct bough
     memset(&request, 0, sizeof(request)); /* it has a hole */
     request.gr_interface = interface;
     request.gr_group = group->storage;
-    return set(u, u->family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, option, &request, sizeof(request),
-               option == MCAST_JOIN_GROUP ? "join" : "leave");
+    return set(u, u->family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, option, &request,
+               sizeof(request), option == MCAST_JOIN_GROUP ? "join" : "leave");
 }
 
 int bough_udp_join(struct bough_udp *u, const struct bough_address *group, unsigned interface)
@@ -57,7 +59,8 @@ int bough_udp_set_multicast_interface(struct bough_udp *u, unsigned interface)
     struct ip_mreqn request = {.imr_ifindex = (int)interface};
     int value = (int)interface;
     if (u->family == AF_INET6)
-        return set(u, IPPROTO_IPV6, IPV6_MULTICAST_IF, &value, sizeof(value), "multicast interface");
+        return set(u, IPPROTO_IPV6, IPV6_MULTICAST_IF, &value, sizeof(value),
+                   "multicast interface");
     return set(u, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request), "multicast interface");
 }
 

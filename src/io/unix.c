@@ -1,8 +1,9 @@
 /* Unix sockets.
  *
- * A socket's file outlives its process. Whether somebody listens is asked by connecting; but between the answer and the
- * unlink() another might replace the file. So all who listen in a directory take turns, by a lock on it that leaves nothing
- * behind. Who holds it has his socket listening when he lets go, so a file that refuses connections is stale.
+ * A socket's file outlives its process. Whether somebody listens is asked by connecting; but
+ * between the answer and the unlink() another might replace the file. So all who listen in a
+ * directory take turns, by a lock on it that leaves nothing behind. Who holds it has his socket
+ * listening when he lets go, so a file that refuses connections is stale.
  * SPDX-License-Identifier: MIT */
 #include "bough/unix.h"
 
@@ -104,7 +105,8 @@ static void socket_file_free(struct socket_file *file)
     free(file);
 }
 
-/* While it still listens: so nobody takes it for stale and replaces it between our look and our unlink(). */
+/* While it still listens: so nobody takes it for stale and replaces it between our look and our
+ * unlink(). */
 static void socket_file_remove(void *arg)
 {
     struct socket_file *file = arg;
@@ -124,8 +126,8 @@ static int socket_file_new(const char *path, struct socket_file **ret_file)
     struct socket_file *file = sys_malloc(sizeof(*file));
     if (!file)
         return -ENOMEM;
-    *file = (struct socket_file){
-        .path = realpath(path, NULL), .device = st.st_dev, .inode = st.st_ino};
+    *file =
+        (struct socket_file){.path = realpath(path, NULL), .device = st.st_dev, .inode = st.st_ino};
     if (!file->path) {
         rc = -errno;
         free(file);
@@ -211,7 +213,8 @@ static int lock_patiently(int fd)
     }
 }
 
-/* The lock, a descriptor; -EACCES: a directory that may be used but not read, in which nobody can take turns. */
+/* The lock, a descriptor; -EACCES: a directory that may be used but not read, in which nobody can
+ * take turns. */
 static int directory_lock(const char *path)
 {
     int fd = directory_open(path);
@@ -276,8 +279,8 @@ int bough_unix_pair(struct bough_stream **ret_a, struct bough_stream **ret_b)
 {
     struct bough_stream *a, *b;
     int fds[2];
-    int rc = sys_call(EMFILE,
-                      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+    int rc =
+        sys_call(EMFILE, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
     if (rc < 0)
         return bough_fail(rc, "no sockets to be had: %s", bough_error_name(rc));
     rc = bough_fd_stream_open(fds[0], &a);

@@ -11,7 +11,8 @@
 #include "bough/unix.h"
 #include "io/fdstream.h"
 
-/* A message with its descriptors. There is always room for all that can come at once, so what is cut off could not be opened. */
+/* A message with its descriptors. There is always room for all that can come at once, so what is
+ * cut off could not be opened. */
 struct message {
     struct iovec bytes;
     struct msghdr header;
@@ -57,7 +58,8 @@ int bough_unix_send_fds(struct bough_stream *s, const void *data, size_t size, c
     if (size == 0)
         return bough_fail_text(-EINVAL, "descriptors travel with bytes: there are none");
     if (count > BOUGH_UNIX_FDS)
-        return bough_fail(-EINVAL, "%u descriptors; at most %d can be sent at once", count, BOUGH_UNIX_FDS);
+        return bough_fail(-EINVAL, "%u descriptors; at most %d can be sent at once", count,
+                          BOUGH_UNIX_FDS);
     for (unsigned i = 0; i < count; i++)
         if (fcntl(fds[i], F_GETFD) < 0)
             return bough_fail(-EBADF, "descriptor %d, which is to be sent, is not open", fds[i]);

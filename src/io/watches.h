@@ -1,8 +1,8 @@
 /* Who waits for which descriptor: the table that the drivers share, and the sweep.
  *
- * The kernel does not tell when a descriptor is closed. A foreign one (not adopted) that was closed behind our back
- * would hang its waiter, so before a sleep, and at least once a second, those that are waited for are asked
- * after: the sweep.
+ * The kernel does not tell when a descriptor is closed. A foreign one (not adopted) that was closed
+ * behind our back would hang its waiter, so before a sleep, and at least once a second, those that
+ * are waited for are asked after: the sweep.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -39,8 +39,8 @@ int bough__watches_wake_both(struct watches *w, struct watch_entry *entry, int r
 /* Returns how many waits it woke. */
 int bough__watches_sweep(struct watches *w);
 
-/* Sweeps if that is due. For how many nanoseconds may the driver sleep, if it is to wait until 'deadline'?
- * BOUGH_NEVER: until something happens. */
+/* Sweeps if that is due. For how many nanoseconds may the driver sleep, if it is to wait until
+ * 'deadline'? BOUGH_NEVER: until something happens. */
 int64_t bough__watches_time_to_sleep(struct watches *w, int64_t deadline);
 
 /* NULL: nobody has ever waited for it. */

@@ -7,7 +7,8 @@
 #include "bough/error.h"
 #include "bough/observe.h"
 
-/* A signal is the process's, so there is one of this. Written in the run's thread while the handler is not in place. */
+/* A signal is the process's, so there is one of this. Written in the run's thread while the handler
+ * is not in place. */
 static struct {
     int signal; /* 0: not in use */
     struct bough_gate *gate;
@@ -46,8 +47,8 @@ int bough_tree_on_signal(int number)
     if (!__atomic_compare_exchange_n(&dump.signal, &unused, number, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE))
         return bough_fail_text(-EBUSY, "the task tree is printed on a signal already");
-    /* Not held: somebody who may ask for a picture is no reason to wait for them. The run keeps its gate
-     * until restore() has been called. */
+    /* Not held: somebody who may ask for a picture is no reason to wait for them. The run keeps its
+     * gate until restore() has been called. */
     dump.gate = bough_gate_hold();
     bough_gate_release(dump.gate);
     dump.entry = (struct bough_entry){.fn = print};

@@ -1,6 +1,7 @@
 /* The watchdog: an instrument that notes who runs, and a thread that looks at the note.
  *
- * The thread sees only a counter and a pointer to a site, which is static, so there is nothing that could go away under it.
+ * The thread sees only a counter and a pointer to a site, which is static, so there is nothing that
+ * could go away under it.
  * SPDX-License-Identifier: MIT */
 #include "bough/watchdog.h"
 
@@ -40,8 +41,8 @@ static void on_sleep(struct bough_instrument *self, int64_t deadline)
 
 static void print(const struct bough_site *site, int64_t held)
 {
-    fprintf(stderr, "bough: task %s (%s:%d) has not let others run for %" PRId64 " ms\n", site->what,
-            site->file, site->line, held / BOUGH_MS);
+    fprintf(stderr, "bough: task %s (%s:%d) has not let others run for %" PRId64 " ms\n",
+            site->what, site->file, site->line, held / BOUGH_MS);
 }
 
 static int64_t real_now(void)

@@ -1,7 +1,7 @@
 /* A connection to PostgreSQL: libpq does the talking, we do the waiting.
  *
- * libpq closes and opens sockets as it likes, with numbers that may be the same, so the run is told to forget the number whenever
- * that may have happened.
+ * libpq closes and opens sockets as it likes, with numbers that may be the same, so the run is told
+ * to forget the number whenever that may have happened.
  * SPDX-License-Identifier: MIT */
 #include "postgres/connection.h"
 
@@ -146,8 +146,8 @@ static int finish_pipeline(struct bough_postgres *p)
     return on && !PQexitPipelineMode(p->conn) ? -EPIPE : 0;
 }
 
-/* Read until nothing more will come: in a pipeline one NULL is the end of a command, and two are the end of all. May be called
- * again after a cancel. */
+/* Read until nothing more will come: in a pipeline one NULL is the end of a command, and two are
+ * the end of all. May be called again after a cancel. */
 static int drain(struct bough_postgres *p)
 {
     int ends = 0, enough = PQpipelineStatus(p->conn) == PQ_PIPELINE_OFF ? 1 : 2;
@@ -165,7 +165,8 @@ static int drain(struct bough_postgres *p)
     return rc < 0 ? rc : finish_pipeline(p);
 }
 
-/* A cancel that comes before the server has begun with the query has no effect, so it is asked again. */
+/* A cancel that comes before the server has begun with the query has no effect, so it is asked
+ * again. */
 void bough__postgres_stop(struct bough_postgres *p)
 {
     int rc = 0;

@@ -27,7 +27,8 @@ int bough__postgres_read(struct bough_postgres *p);
 /* The next result; NULL: the end of those of one query. */
 int bough__postgres_result(struct bough_postgres *p, PGresult **ret_result);
 
-/* Make the server stop what it does, and get ready for the next query: or break. Takes 5 seconds at most, and feels no cancel. */
+/* Make the server stop what it does, and get ready for the next query: or break. Takes 5 seconds at
+ * most, and feels no cancel. */
 void bough__postgres_stop(struct bough_postgres *p);
 
 /* Record what libpq says of the connection; its last message. */

@@ -1,7 +1,8 @@
-/* Where to connect to: libpq would resolve names by itself, and block. So it is given addresses, beside the names that it needs
- * for passwords and certificates.
+/* Where to connect to: libpq would resolve names by itself, and block. So it is given addresses,
+ * beside the names that it needs for passwords and certificates.
  *
- * "host=a,b port=1,2" with two addresses for a becomes "host=a,a,b hostaddr=A,A',B port=1,1,2", which it tries in turn.
+ * "host=a,b port=1,2" with two addresses for a becomes "host=a,a,b hostaddr=A,A',B port=1,1,2",
+ * which it tries in turn.
  * SPDX-License-Identifier: MIT */
 #include "postgres/conninfo.h"
 

@@ -13,6 +13,7 @@ struct bough__conninfo {
     char *hosts, *addresses, *ports; /* lists with commas, when there were names to resolve */
 };
 
-/* A checkpoint if there is a name to resolve. 0, -EINVAL, -ENOMEM, what bough_resolve() says. To be closed on every path. */
+/* A checkpoint if there is a name to resolve. 0, -EINVAL, -ENOMEM, what bough_resolve() says. To be
+ * closed on every path. */
 int bough__conninfo_open(struct bough__conninfo *info, const char *text);
 void bough__conninfo_close(struct bough__conninfo *info);

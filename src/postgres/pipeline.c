@@ -1,7 +1,8 @@
 /* Pipelines: many commands, one round trip.
  *
- * All commands and the end mark (sync) are put into libpq's buffer first, so that whatever happens then the server ends at the mark.
- * The results come command by command, each followed by NULL, and then the mark's own.
+ * All commands and the end mark (sync) are put into libpq's buffer first, so that whatever happens
+ * then the server ends at the mark. The results come command by command, each followed by NULL, and
+ * then the mark's own.
  * SPDX-License-Identifier: MIT */
 #include <stddef.h>
 

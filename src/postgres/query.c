@@ -31,7 +31,8 @@ static int begin(struct bough_postgres *p, const char *sql, int count, const cha
     return 0;
 }
 
-/* The last result, or the first failure; and all that comes after it, so that the connection is ready for the next. */
+/* The last result, or the first failure; and all that comes after it, so that the connection is
+ * ready for the next. */
 static int collect(struct bough_postgres *p, PGresult **ret_result)
 {
     PGresult *kept = NULL, *result;

@@ -43,10 +43,12 @@ static int uring_refused(int rc)
 {
     switch (rc) {
     case -ENOTSUP:
-        return bough_fail_text(rc, "bough_run: this build has no io_uring driver: liburing was missing");
+        return bough_fail_text(
+            rc, "bough_run: this build has no io_uring driver: liburing was missing");
     case -ENOSYS:
-        return bough_fail_text(rc, "bough_run: this kernel has no io_uring, or one older than Linux "
-                                   "5.13; or this is Valgrind, which has none that sleeps well");
+        return bough_fail_text(rc,
+                               "bough_run: this kernel has no io_uring, or one older than Linux "
+                               "5.13; or this is Valgrind, which has none that sleeps well");
     case -EPERM:
     case -EACCES:
         return bough_fail_text(rc, "bough_run: io_uring is forbidden here (a seccomp filter, or "

@@ -1,7 +1,7 @@
 /* Broadcasts: a ring of the last items, and a place in it for each subscriber.
  *
- * Items are numbered from 0 on; the ring has those of [sent - capacity, sent). A subscriber is the number of the item that it
- * reads next.
+ * Items are numbered from 0 on; the ring has those of [sent - capacity, sent). A subscriber is the
+ * number of the item that it reads next.
  * SPDX-License-Identifier: MIT */
 #include "bough/broadcast.h"
 

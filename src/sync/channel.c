@@ -1,11 +1,12 @@
 /* Channels.
  *
- * Invariants between calls: receivers wait only when the buffer is empty and no sender waits; senders wait only
- * when the buffer is full and no receiver waits. So whoever comes finds at most one of "somebody to deal with", "room" or
- * "items", and a hand-off is one copy and one wake.
+ * Invariants between calls: receivers wait only when the buffer is empty and no sender waits;
+ * senders wait only when the buffer is full and no receiver waits. So whoever comes finds at most
+ * one of "somebody to deal with", "room" or "items", and a hand-off is one copy and one wake.
  *
- * A handle stays allocated until its channel goes, so that using one that is closed is an error, not a
- * crash; a clone takes the oldest closed one again, so that their number stays that of the most that were open at a time.
+ * A handle stays allocated until its channel goes, so that using one that is closed is an error,
+ * not a crash; a clone takes the oldest closed one again, so that their number stays that of the
+ * most that were open at a time.
  * SPDX-License-Identifier: MIT */
 #include "bough/channel.h"
 
@@ -140,7 +141,8 @@ static void wake_users(struct bough_list *waiting, const struct handle *handle)
     bough_list_splice(&all, waiting);
     /* One wake may take others off the list: those of the same select. */
     while ((node = bough_list_pop(&all))) {
-        struct bough_transfer *transfer = bough_container_of(node, struct bough_transfer, wait.link);
+        struct bough_transfer *transfer =
+            bough_container_of(node, struct bough_transfer, wait.link);
         if (transfer->handle == handle)
             bough_wake_failed(&transfer->wait, -EBADF, handle_closed_text);
         else
@@ -152,7 +154,8 @@ static void wake_users(struct bough_list *waiting, const struct handle *handle)
 static void wake_in_vain(struct bough_list *waiting)
 {
     while (!bough_list_is_empty(waiting))
-        bough_wake_failed(bough_container_of(waiting->next, struct bough_wait, link), -EPIPE, no_receiver_text);
+        bough_wake_failed(bough_container_of(waiting->next, struct bough_wait, link), -EPIPE,
+                          no_receiver_text);
 }
 
 /* Returns true if that was the last of its end. */

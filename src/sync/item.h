@@ -6,8 +6,8 @@
 
 #include "bough/attributes.h"
 
-/* Most items are a pointer or a number, which need no call. An item of no size may be NULL, which memcpy() must not
- * see. */
+/* Most items are a pointer or a number, which need no call. An item of no size may be NULL, which
+ * memcpy() must not see. */
 static BOUGH_ALWAYS_INLINE void item_copy(void *to, const void *from, size_t size)
 {
     if (size == 8)

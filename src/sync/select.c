@@ -1,8 +1,8 @@
 /* Select: a wait in several queues at once.
  *
- * Each case waits where it would wait alone, with a struct bough_wait whose 'woken' ends the select: it takes the
- * other cases off their queues at once, before anybody else can give them something. So exactly one happens, and no queue
- * needs to know of select.
+ * Each case waits where it would wait alone, with a struct bough_wait whose 'woken' ends the
+ * select: it takes the other cases off their queues at once, before anybody else can give them
+ * something. So exactly one happens, and no queue needs to know of select.
  * SPDX-License-Identifier: MIT */
 #include "bough/select.h"
 
@@ -143,9 +143,12 @@ static void deadline_leave(struct bough_case *c)
 static const struct bough_case_kind case_send = {send_now, send_enqueue, leave_queue};
 static const struct bough_case_kind case_receive = {receive_now, receive_enqueue, leave_queue};
 static const struct bough_case_kind case_event = {event_now, event_enqueue, leave_queue};
-static const struct bough_case_kind case_readable = {readable_now, readable_enqueue, readable_leave};
-static const struct bough_case_kind case_writable = {writable_now, writable_enqueue, writable_leave};
-static const struct bough_case_kind case_deadline = {deadline_now, deadline_enqueue, deadline_leave};
+static const struct bough_case_kind case_readable = {readable_now, readable_enqueue,
+                                                     readable_leave};
+static const struct bough_case_kind case_writable = {writable_now, writable_enqueue,
+                                                     writable_leave};
+static const struct bough_case_kind case_deadline = {deadline_now, deadline_enqueue,
+                                                     deadline_leave};
 
 struct bough_case bough_case_send(struct bough_sender *tx, const void *item)
 {
@@ -247,8 +250,9 @@ static int first_now(struct bough_case *cases, unsigned count)
     return -EAGAIN;
 }
 
-/* Put every case in its queue. The index of one that happens after all, or -EAGAIN. (One may make another happen: a watch that finds
- * a descriptor's number in use again wakes who still waited for the old one.) */
+/* Put every case in its queue. The index of one that happens after all, or -EAGAIN. (One may make
+ * another happen: a watch that finds a descriptor's number in use again wakes who still waited for
+ * the old one.) */
 static int enqueue_all(struct bough_select *select, unsigned count)
 {
     for (unsigned i = 0; i < count && select->happened < 0; i++) {

@@ -1,8 +1,9 @@
 /* The contract of streams, as checks that any stream can be put to.
  *
- * A check gets a fresh pair and looks at one direction, from 'tx' to 'rx'; a pair that works both ways goes
- * through all of them in both directions. The checks know nothing of what is below: they fill a stream until its
- * sender is stuck instead of asking how much it holds, and where the contract leaves a choice they take either.
+ * A check gets a fresh pair and looks at one direction, from 'tx' to 'rx'; a pair that works both
+ * ways goes through all of them in both directions. The checks know nothing of what is below: they
+ * fill a stream until its sender is stuck instead of asking how much it holds, and where the
+ * contract leaves a choice they take either.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <string.h>
@@ -685,7 +686,10 @@ static int send_eof_to_nobody_returns(struct ends *e)
 
 /* --- all of it --- */
 
-#define CHECK(name, needs) {#name, name, needs}
+#define CHECK(name, needs)                                                                         \
+    {                                                                                              \
+#name, name, needs                                                                         \
+    }
 
 static const struct check checks[] = {
     CHECK(a_byte_arrives, ALWAYS),

@@ -34,7 +34,8 @@ static int wait_really(struct test_kernel *k, int64_t deadline)
     return woken;
 }
 
-/* Somebody may call in: what he does takes real time, so until 'deadline' time passes as it really does. */
+/* Somebody may call in: what he does takes real time, so until 'deadline' time passes as it really
+ * does. */
 static int wait_in_real_time(struct test_kernel *k, int64_t deadline)
 {
     int64_t real_deadline = bough_after(k->real->now(k->real), deadline - k->now);

@@ -61,8 +61,9 @@ int bough_sequencer_enter(struct bough_sequencer *seq, unsigned place)
         seq->inside = true;
         return 0;
     }
-    struct turn turn = {
-        .wait = {.abort = turn_abort, .what = "its turn in a sequencer"}, .seq = seq, .place = place};
+    struct turn turn = {.wait = {.abort = turn_abort, .what = "its turn in a sequencer"},
+                        .seq = seq,
+                        .place = place};
     bough_list_push(&seq->waiters, &turn.wait.link);
     rc = bough_wait(&turn.wait);
     return rc == -EPIPE ? sequencer_is_broken() : rc;

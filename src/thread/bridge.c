@@ -1,8 +1,9 @@
 /* Bridges.
  *
- * A ring under a mutex, and two queues of tasks that wait, each in a run of its own. Who deals with a waiting task takes it off its
- * queue and moves its item under the mutex; then the wake-up travels into that task's run (bough_enter). So a cancel either finds the
- * task in the queue, and it is over, or a wake is on its way, with the item.
+ * A ring under a mutex, and two queues of tasks that wait, each in a run of its own. Who deals with
+ * a waiting task takes it off its queue and moves its item under the mutex; then the wake-up
+ * travels into that task's run (bough_enter). So a cancel either finds the task in the queue, and
+ * it is over, or a wake is on its way, with the item.
  * SPDX-License-Identifier: MIT */
 #include "bough/bridge.h"
 
@@ -80,7 +81,8 @@ void bough_bridge_release(struct bough_bridge *b)
 
 /* --- waking, with the mutex held --- */
 
-/* Off its queue, with this result. The wake may come before we are back: 'c' is the other task's again. */
+/* Off its queue, with this result. The wake may come before we are back: 'c' is the other task's
+ * again. */
 static void crossing_end(struct crossing *c, int result)
 {
     struct bough_gate *gate = c->gate;

@@ -1,7 +1,7 @@
 /* Worker threads.
  *
- * Jobs never queue for a thread that is busy: as many threads run as there are jobs, since a job may wait for another
- * one. Who wants fewer limits them above. An idle thread ends after a while.
+ * Jobs never queue for a thread that is busy: as many threads run as there are jobs, since a job
+ * may wait for another one. Who wants fewer limits them above. An idle thread ends after a while.
  * SPDX-License-Identifier: MIT */
 #include "thread/cache.h"
 
@@ -18,7 +18,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_came = PTHREAD_COND_INITIALIZER;
 static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
 static struct bough_list jobs = {&jobs, &jobs}; /* handed to idle threads, not taken yet */
-static unsigned idle;                           /* threads that wait, less the jobs that are handed to them */
+static unsigned idle; /* threads that wait, less the jobs that are handed to them */
 
 static struct bough_list *next_job(void)
 {

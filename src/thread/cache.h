@@ -10,5 +10,6 @@ struct thread_job {
     void (*fn)(struct thread_job *job);
 };
 
-/* Have job->fn(job) called in some thread, soon. From any thread. 0, or -EAGAIN (no thread to be had). */
+/* Have job->fn(job) called in some thread, soon. From any thread. 0, or -EAGAIN (no thread to be
+ * had). */
 int bough__thread_start(struct thread_job *job);

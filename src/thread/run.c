@@ -1,8 +1,9 @@
 /* Calls in worker threads.
  *
- * The record of a call is handed to and fro: the thread's until it enters the loop, with the news that it is done or wants something
- * called; then the loop's, or rather the task's, until it has answered. A task that has left (abandoned) has its answers given by the
- * loop. If the run has ended, the thread is left with all of it.
+ * The record of a call is handed to and fro: the thread's until it enters the loop, with the news
+ * that it is done or wants something called; then the loop's, or rather the task's, until it has
+ * answered. A task that has left (abandoned) has its answers given by the loop. If the run has
+ * ended, the thread is left with all of it.
  * SPDX-License-Identifier: MIT */
 #include "bough/thread.h"
 
@@ -213,7 +214,8 @@ static int start(struct thread_call *c)
     return bough_fail(rc, "no thread to be had: %s", bough_error_name(rc));
 }
 
-int bough_thread_run_with(const struct bough_thread_options *options, bough_thread_fn *fn, void *arg)
+int bough_thread_run_with(const struct bough_thread_options *options, bough_thread_fn *fn,
+                          void *arg)
 {
     struct thread_call *c = NULL;
     int rc = call_new(options, fn, arg, &c);

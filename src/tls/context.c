@@ -33,7 +33,9 @@ static int load_trust(SSL_CTX *context, const char *file)
 {
     ERR_clear_error();
     if (!file)
-        return SSL_CTX_set_default_verify_paths(context) == 1 ? 0 : bough__tls_fail(-EINVAL, "the system's certificates");
+        return SSL_CTX_set_default_verify_paths(context) == 1
+                   ? 0
+                   : bough__tls_fail(-EINVAL, "the system's certificates");
     return SSL_CTX_load_verify_file(context, file) == 1 ? 0 : file_failed("the certificates", file);
 }
 
@@ -69,8 +71,8 @@ static int choose_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_l
 {
     const struct bough_tls *tls = arg;
     (void)ssl;
-    int chosen = SSL_select_next_proto((unsigned char **)ret, ret_length, tls->alpn, tls->alpn_length,
-                                       theirs, length);
+    int chosen = SSL_select_next_proto((unsigned char **)ret, ret_length, tls->alpn,
+                                       tls->alpn_length, theirs, length);
     return chosen == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
@@ -146,7 +148,8 @@ int bough_tls_connect(struct bough_tls *tls, struct bough_stream *transport, con
     if (!ssl)
         return no_connection(transport, NULL, bough__tls_fail(-ENOMEM, "TLS"));
     if (set_host(ssl, host) < 0)
-        return no_connection(transport, ssl, bough_fail(-EINVAL, "\"%s\" cannot be a host's name", host));
+        return no_connection(transport, ssl,
+                             bough_fail(-EINVAL, "\"%s\" cannot be a host's name", host));
     if (tls->alpn_length && SSL_set_alpn_protos(ssl, tls->alpn, tls->alpn_length) != 0)
         return no_connection(transport, ssl, bough__tls_fail(-ENOMEM, "TLS"));
     SSL_set_verify(ssl, tls->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);

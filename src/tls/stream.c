@@ -1,11 +1,12 @@
 /* A TLS stream: OpenSSL between two buffers in memory, and a stream below.
  *
- * OpenSSL never sees a socket: what it wants to send is in the write buffer, which flush() carries to the transport; what it
- * wants to read is put into its read buffer by feed(). So no task is ever switched inside a call of OpenSSL, whose error queue belongs
- * to the thread, and any stream will do.
+ * OpenSSL never sees a socket: what it wants to send is in the write buffer, which flush() carries
+ * to the transport; what it wants to read is put into its read buffer by feed(). So no task is ever
+ * switched inside a call of OpenSSL, whose error queue belongs to the thread, and any stream will
+ * do.
  *
- * Both directions may have something to flush (a receive may have to answer a key update). Who flushes holds 'flushing' and goes on until
- * nothing is left, so who finds it held need not wait.
+ * Both directions may have something to flush (a receive may have to answer a key update). Who
+ * flushes holds 'flushing' and goes on until nothing is left, so who finds it held need not wait.
  * SPDX-License-Identifier: MIT */
 #include "tls/stream.h"
 
@@ -61,7 +62,8 @@ static int flush(struct tls_stream *t)
     if (t->flushing)
         return 0;
     if (t->broken)
-        return bough_fail_text(-EPIPE, "an earlier send was cut short in the middle of a TLS record");
+        return bough_fail_text(-EPIPE,
+                               "an earlier send was cut short in the middle of a TLS record");
     t->flushing = true;
     while (rc == 0 && (n = BIO_read(t->out, t->outbound, CHUNK)) > 0)
         rc = bough_stream_send_all(t->transport, t->outbound, (size_t)n);
@@ -105,7 +107,8 @@ static int serve(struct tls_stream *t, int n, const char *what)
     if (t->closed)
         return closed_here();
     if (rc == 0)
-        return bough_fail_text(-EPIPE, "truncated: the connection ended without a goodbye (close_notify)");
+        return bough_fail_text(-EPIPE,
+                               "truncated: the connection ended without a goodbye (close_notify)");
     return rc < 0 ? rc : 1;
 }
 
@@ -279,7 +282,9 @@ static int shake_hands(struct tls_stream *t)
             return flush(t);
         int rc = serve(t, n, "TLS handshake");
         if (rc <= 0)
-            return rc < 0 ? rc : bough_fail_text(-EPIPE, "the peer closed in the middle of the TLS handshake");
+            return rc < 0 ? rc
+                          : bough_fail_text(-EPIPE,
+                                            "the peer closed in the middle of the TLS handshake");
     }
 }
 

@@ -7,7 +7,8 @@
 #include "bough/stream.h"
 
 /* Take over 'ssl' and 'transport', shake hands. On failure both are freed. */
-int bough__tls_handshake(SSL *ssl, struct bough_stream *transport, struct bough_stream **ret_stream);
+int bough__tls_handshake(SSL *ssl, struct bough_stream *transport,
+                         struct bough_stream **ret_stream);
 
 /* The detail of what OpenSSL has just failed with, for 'code'. Empties its queue. */
 int bough__tls_fail(int code, const char *what);

@@ -1,4 +1,5 @@
-/* Block macros: what rc is after a block. Blocks that are left by return or goto are in blocks_left.c.
+/* Block macros: what rc is after a block. Blocks that are left by return or goto are in
+ * blocks_left.c.
  * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 

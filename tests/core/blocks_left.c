@@ -1,5 +1,5 @@
-/* Blocks that are left by return or goto: their value is fixed before they close, so what they have to say goes
- * to the nursery around them or to the task's result.
+/* Blocks that are left by return or goto: their value is fixed before they close, so what they have
+ * to say goes to the nursery around them or to the task's result.
  * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
@@ -269,4 +269,3 @@ TASK_TEST(an_error_left_by_return_passes_the_scopes_around)
     CHECK_EQ(in_a_nursery(leaves_an_error_in_a_scope, NULL), -EIO);
     return 0;
 }
-

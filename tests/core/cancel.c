@@ -54,7 +54,7 @@ TASK_TEST(cancel_is_synchronous_and_no_checkpoint)
     int rc = 0;
     struct bough_scope s = BOUGH_SCOPE();
     bough_scope_enter(&s);
-    bough_assert_no_checkpoints(&rc)
+    bough_assert_no_checkpoints (&rc)
         bough_scope_cancel(&s, "the caller goes on");
     CHECK(bough_scope_cancel_called(&s));
     CHECK_EQ(bough_effective_deadline(), INT64_MIN);
@@ -204,7 +204,8 @@ static int takes(void *arg)
 static int give_and_cancel(bool cancel_first)
 {
     int rc = 0;
-    struct box box = {.wait = {.abort = bough_wait_leave, .what = "a value"}, .got = -1, .next = -1};
+    struct box box = {
+        .wait = {.abort = bough_wait_leave, .what = "a value"}, .got = -1, .next = -1};
     bough_with_nursery (n, &rc) {
         rc = bough_nursery_start_soon(n, takes, &box);
         if (rc == 0)

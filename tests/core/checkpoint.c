@@ -227,7 +227,7 @@ TASK_TEST(whatever_returns_success_was_a_checkpoint)
 TASK_TEST(scopes_and_errors_are_no_checkpoints)
 {
     int rc = 0;
-    bough_assert_no_checkpoints(&rc) {
+    bough_assert_no_checkpoints (&rc) {
         struct bough_scope s = BOUGH_SCOPE(.timeout = BOUGH_SEC);
         bough_scope_enter(&s);
         bough_scope_set_deadline(&s, 2 * BOUGH_SEC);

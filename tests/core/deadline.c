@@ -112,7 +112,8 @@ TASK_TEST(a_timeout_that_is_too_long_for_the_clock_is_never)
 
 TASK_TEST(the_question_cancels_a_scope_that_is_past_its_deadline)
 {
-    struct bough_scope s = BOUGH_SCOPE(.timeout = BOUGH_SEC), t = BOUGH_SCOPE(.deadline = BOUGH_SEC);
+    struct bough_scope s = BOUGH_SCOPE(.timeout = BOUGH_SEC),
+                       t = BOUGH_SCOPE(.deadline = BOUGH_SEC);
     bough_scope_enter(&s);
     bough_scope_enter(&t);
     CHECK(!bough_scope_cancel_called(&s));

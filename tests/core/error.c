@@ -1,5 +1,5 @@
-/* Errors: the int, and the tree behind it. How an error is recorded, passed on, caught and joined; what is
- * printed, and what happens when there is no memory, are in errors.c.
+/* Errors: the int, and the tree behind it. How an error is recorded, passed on, caught and joined;
+ * what is printed, and what happens when there is no memory, are in errors.c.
  * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 

@@ -14,8 +14,9 @@ static int host(struct bough_guest *g, int *ret_rc)
     while (bough_guest_step(g)) {
         struct pollfd p = {.fd = bough_guest_fd(g), .events = POLLIN};
         int64_t deadline = bough_guest_deadline(g), left = deadline - bough_now();
-        int ms = deadline == BOUGH_NEVER ? 10000
-                 : deadline == INT64_MIN || left <= 0 ? 0 : (int)(left / BOUGH_MS) + 1;
+        int ms = deadline == BOUGH_NEVER              ? 10000
+                 : deadline == INT64_MIN || left <= 0 ? 0
+                                                      : (int)(left / BOUGH_MS) + 1;
         CHECK(!bough_is_running());
         CHECK(poll(&p, 1, ms) >= 0);
         steps++;

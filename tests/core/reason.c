@@ -1,4 +1,5 @@
-/* Reasons: the first one wins, with kind, text, task and place; and links, by which one cancel is several.
+/* Reasons: the first one wins, with kind, text, task and place; and links, by which one cancel is
+ * several.
  * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
@@ -167,7 +168,8 @@ static enum bough_cancel_kind kind_in_child;
 static int notes_the_reason(__attribute__((unused)) void *arg)
 {
     int rc = bough_sleep_forever();
-    snprintf(reason_in_child, sizeof(reason_in_child), "%s", bough_scope_reason(bough_scope_current()));
+    snprintf(reason_in_child, sizeof(reason_in_child), "%s",
+             bough_scope_reason(bough_scope_current()));
     kind_in_child = bough_scope_reason_kind(bough_scope_current());
     return rc;
 }

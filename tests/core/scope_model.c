@@ -64,7 +64,8 @@ static void compute(struct tree *t)
     for (int i = 0; i < t->sleeper_count; i++) {
         struct sleeper *s = &t->sleepers[i];
         const struct node *node = &t->nodes[s->node];
-        s->should_wake |= node->level != CLEAR || (s->waits_for_shutdown && node->shutting != CLEAR);
+        s->should_wake |=
+            node->level != CLEAR || (s->waits_for_shutdown && node->shutting != CLEAR);
     }
 }
 
@@ -91,8 +92,11 @@ static int node_new(struct tree *t, int parent, struct bough_scope *scope, bool 
 {
     int i = t->node_count++;
     CHECK(i < NODES_MAX);
-    t->nodes[i] = (struct node){
-        .scope = scope, .parent = parent, .shield = scope->shield, .graceful = graceful, .link = -1};
+    t->nodes[i] = (struct node){.scope = scope,
+                                .parent = parent,
+                                .shield = scope->shield,
+                                .graceful = graceful,
+                                .link = -1};
     return i;
 }
 
@@ -106,8 +110,9 @@ static int sleep_here(struct tree *t, int node)
 {
     struct sleeper *s = &t->sleepers[t->sleeper_count++];
     CHECK(t->sleeper_count <= SLEEPERS_MAX);
-    *s = (struct sleeper){
-        .node = node, .waits_for_shutdown = draw(t, 3) == 0, .end = {.what = "the end of the test"}};
+    *s = (struct sleeper){.node = node,
+                          .waits_for_shutdown = draw(t, 3) == 0,
+                          .end = {.what = "the end of the test"}};
     s->result = s->waits_for_shutdown ? bough_wait_shutdown() : bough_sleep_forever();
     s->woken = true;
     (void)bough_wait(&s->end);

@@ -276,7 +276,7 @@ TASK_TEST(shutdown_is_no_checkpoint)
     int rc = 0;
     struct bough_scope s = BOUGH_SCOPE();
     bough_scope_enter(&s);
-    bough_assert_no_checkpoints(&rc)
+    bough_assert_no_checkpoints (&rc)
         bough_scope_shutdown(&s, BOUGH_SEC);
     return bough_scope_exit(&s, rc);
 }
@@ -380,7 +380,8 @@ TASK_TEST(wait_shutdown_returns_at_once_after_the_shutdown)
 
 TASK_TEST(wait_shutdown_does_not_see_through_a_shield)
 {
-    struct bough_scope s = BOUGH_SCOPE(), shield = BOUGH_SCOPE(.shield = true, .timeout = BOUGH_SEC);
+    struct bough_scope s = BOUGH_SCOPE(),
+                       shield = BOUGH_SCOPE(.shield = true, .timeout = BOUGH_SEC);
     bough_scope_enter(&s);
     bough_scope_shutdown(&s, BOUGH_NEVER);
     bough_scope_enter(&shield);

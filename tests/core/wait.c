@@ -84,8 +84,8 @@ TASK_TEST(a_cancelled_waiter_has_left_the_queue)
 struct watched {
     struct bough_wait wait;
     int aborts, result;
-    bool over;          /* what the abort answers */
-    bool wakes;         /* the abort itself wakes */
+    bool over;  /* what the abort answers */
+    bool wakes; /* the abort itself wakes */
     struct bough_scope scope;
 };
 

@@ -188,7 +188,8 @@ static const struct scenario {
 TEST(whichever_allocation_fails_nothing_is_left_and_nothing_lost)
 {
     without_memory = true;
-    foreach_scenario (s) {
+    foreach_scenario(s)
+    {
         int faults = bough_test_faults(BOUGH_FAULT_MEMORY, s->fn, s->arg);
         if (faults < s->faults)
             test_fail(__FILE__, __LINE__, "%s: %d", s->name, faults);
@@ -197,14 +198,14 @@ TEST(whichever_allocation_fails_nothing_is_left_and_nothing_lost)
 
 TEST(in_whatever_order_tasks_run_nothing_is_left_and_nothing_lost)
 {
-    foreach_scenario (s)
-        if (bough_test_seeds(200, s->fn, s->arg) < 0)
-            test_fail(__FILE__, __LINE__, "%s", s->name);
+    foreach_scenario(s) if (bough_test_seeds(200, s->fn, s->arg) < 0)
+        test_fail(__FILE__, __LINE__, "%s", s->name);
 }
 
 TEST(wherever_a_cancel_comes_nothing_is_left_and_nothing_lost)
 {
-    foreach_scenario (s) {
+    foreach_scenario(s)
+    {
         int points = bough_test_cancels(s->fn, s->arg);
         if (points < s->points)
             test_fail(__FILE__, __LINE__, "%s: %d", s->name, points);

@@ -443,8 +443,7 @@ TASK_TEST(a_pool_has_a_block_of_its_own)
 {
     int rc = 0, exits = 0;
     void *value = NULL;
-    bough_with_exit_pool(p, &rc)
-    {
+    bough_with_exit_pool (p, &rc) {
         rc = bough_exit_pool_enter(p, counted, &exits, &value);
         if (rc == 0)
             rc = bough_exit_pool_enter(p, counted, &exits, NULL);

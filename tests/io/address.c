@@ -47,7 +47,7 @@ TEST(a_scope_may_stand_behind_an_address)
 
 TEST(what_is_no_address_is_invalid_and_changes_nothing)
 {
-    const char *bad[] = {"",          "localhost", "127.0.0.1.5", "256.0.0.1",
+    const char *bad[] = {"",           "localhost", "127.0.0.1.5", "256.0.0.1",
                          "127.0.0.1 ", ":::",       "[::1]",       "1.2.3.4:80"};
     struct bough_address address = {.size = 99};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -102,7 +102,8 @@ TEST(a_path_may_fill_its_field)
     memset(un.sun_path, 'p', sizeof(un.sun_path));
     snprintf(wanted, sizeof(wanted), "unix:%.*s", (int)sizeof(un.sun_path), un.sun_path);
     struct bough_address address = {.size = sizeof(un)};
-    memset(&address.storage, 'z', sizeof(address.storage)); /* what stands behind it is none of it */
+    memset(&address.storage, 'z',
+           sizeof(address.storage)); /* what stands behind it is none of it */
     memcpy(&address.storage, &un, sizeof(un));
     CHECK_STR(bough_address_format(&address, text, sizeof(text)), wanted);
 }

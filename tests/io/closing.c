@@ -1,5 +1,5 @@
-/* Descriptors that are closed while somebody waits for them: with notice, behind the loop's back, and with the number in use
- * again.
+/* Descriptors that are closed while somebody waits for them: with notice, behind the loop's back,
+ * and with the number in use again.
  * SPDX-License-Identifier: MIT */
 #include "io.h"
 
@@ -98,7 +98,8 @@ IO_TEST(a_descriptor_closed_behind_the_loops_back_wakes_its_waiters)
     return rc;
 }
 
-/* The other end of a registration that the kernel keeps: the open file lives on under another number. */
+/* The other end of a registration that the kernel keeps: the open file lives on under another
+ * number. */
 IO_TEST(it_is_noticed_although_a_duplicate_is_open)
 {
     struct waiter w = {.call = readable};

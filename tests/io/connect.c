@@ -41,7 +41,8 @@ static struct place is_silent(const char *host)
     struct place p = bind_at(host);
     CHECK_EQ(listen(p.fd, 0), 0);
     for (int i = 0; i < 2; i++) {
-        p.fillers[i] = socket(p.at.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        p.fillers[i] =
+            socket(p.at.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         (void)connect(p.fillers[i], (struct sockaddr *)&p.at.storage, p.at.size);
     }
     return p;
@@ -166,7 +167,8 @@ VIRTUAL_IO_TEST(who_was_silent_may_win_in_the_end)
     struct waiter w = {.call = dial, .object = &d};
     int rc = 0, before = open_descriptors();
     if (test_on_valgrind())
-        test_skip("it waits for the kernel to try again, and has missed that when it was this slow");
+        test_skip(
+            "it waits for the kernel to try again, and has missed that when it was this slow");
     bough_with_nursery (n, &rc) {
         waiter_start(n, &w);
         CHECK_EQ(bough_sleep(BOUGH_SEC), 0);
@@ -218,8 +220,9 @@ IO_TEST(one_address_may_refuse_too)
 
 VIRTUAL_IO_TEST(when_nobody_answers_a_timeout_ends_it)
 {
-    struct dial d = {.places = {is_silent("127.0.0.1"), refuses("127.0.0.2"), is_silent("127.0.0.3")},
-                     .count = 3};
+    struct dial d = {
+        .places = {is_silent("127.0.0.1"), refuses("127.0.0.2"), is_silent("127.0.0.3")},
+        .count = 3};
     int before = open_descriptors();
     CHECK_EQ(call_timed(10 * BOUGH_SEC, dial, &d), -ETIMEDOUT);
     CHECK_EQ(bough_now(), 10 * BOUGH_SEC);
@@ -231,8 +234,8 @@ VIRTUAL_IO_TEST(when_nobody_answers_a_timeout_ends_it)
 
 VIRTUAL_IO_TEST(connecting_can_be_cancelled_at_any_time)
 {
-    struct dial d = {.places = {is_silent("127.0.0.1"), is_silent("127.0.0.2"), is_silent("127.0.0.3"),
-                                answers("127.0.0.4")},
+    struct dial d = {.places = {is_silent("127.0.0.1"), is_silent("127.0.0.2"),
+                                is_silent("127.0.0.3"), answers("127.0.0.4")},
                      .count = 4};
     int before = open_descriptors();
     CHECK_EQ(call_cancelled(dial, &d), -ECANCELED);

@@ -220,7 +220,8 @@ DRIVER_TEST(adopting_forgets_what_the_number_was_before)
 
 /* --- what cannot be had --- */
 
-static void open_with_faults(int (*open_driver)(struct bough_driver **), void (*close_driver)(struct bough_driver *))
+static void open_with_faults(int (*open_driver)(struct bough_driver **),
+                             void (*close_driver)(struct bough_driver *))
 {
     const enum bough_fault faults[] = {BOUGH_FAULT_CALL, BOUGH_FAULT_MEMORY};
     int before = open_descriptors();

@@ -22,10 +22,11 @@ __attribute__((unused)) static void probe_woken(struct bough_wait *wait, int res
 
 #define PROBE                                                                                      \
     {                                                                                              \
-        .wait = {.woken = probe_woken}                                                             \
+        .wait = {.woken = probe_woken }                                                            \
     }
 
-__attribute__((unused)) static int watch(struct bough_driver *d, int fd, enum bough_direction direction, struct probe *p)
+__attribute__((unused)) static int watch(struct bough_driver *d, int fd,
+                                         enum bough_direction direction, struct probe *p)
 {
     return d->watch(d, fd, direction, &p->wait);
 }

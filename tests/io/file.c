@@ -108,7 +108,8 @@ IO_TEST(a_large_read_is_one_read)
     struct bough_file *f = open_file(p.path, O_RDWR);
     CHECK_EQ(bough_file_write_all(f, data, SIZE), 0);
     CHECK_EQ(bough_file_sync(f), 0);
-    (void)posix_fadvise(bough_file_fd(f), SIZE / 2, 0, POSIX_FADV_DONTNEED); /* the half is not cached */
+    (void)posix_fadvise(bough_file_fd(f), SIZE / 2, 0,
+                        POSIX_FADV_DONTNEED); /* the half is not cached */
     CHECK_EQ(bough_file_pread(f, back, SIZE + 1, 0), SIZE);
     CHECK_EQ(memcmp(data, back, SIZE), 0);
     bough_file_free(f);
@@ -327,7 +328,8 @@ IO_TEST(each_call_is_a_checkpoint)
     int rc = 0;
     place_make(&p);
     struct bough_file *f = open_file(p.path, O_RDWR);
-    int (*const calls[])(void *) = {read_byte, read_at_0, write_byte, sync_file, close_file, close_file};
+    int (*const calls[])(void *) = {read_byte, read_at_0,  write_byte,
+                                    sync_file, close_file, close_file};
     for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         bough_assert_checkpoints (&rc)
             rc = calls[i](f);
@@ -360,7 +362,8 @@ IO_TEST(a_whole_file_is_read_within_its_limit)
     free(data);
     data = NULL;
     CHECK_EQ(bough_file_read_all("/proc/self/status", 10, &data, &size), -EFBIG);
-    CHECK_EQ(bough_file_read_all("/proc/self/status", 0, &data, &size), 0); /* its size is 0, it says */
+    CHECK_EQ(bough_file_read_all("/proc/self/status", 0, &data, &size),
+             0); /* its size is 0, it says */
     CHECK_HAS(data, "Name:");
     CHECK_EQ(strlen(data), size);
     free(data);

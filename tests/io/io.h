@@ -1,5 +1,5 @@
-/* What the tests of descriptors share: each runs on the test kernel and again on each real driver, and no descriptor may
- * be left over.
+/* What the tests of descriptors share: each runs on the test kernel and again on each real driver,
+ * and no descriptor may be left over.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -53,7 +53,8 @@ __attribute__((unused)) static void run_io(const char *file, int line, enum boug
         need_uring();
     int before = open_descriptors();
     /* AUTO stands for the test kernel. */
-    int rc = io == BOUGH_IO_AUTO ? bough_test_run(NULL, fn, NULL) : bough_run_with(&options, fn, NULL);
+    int rc =
+        io == BOUGH_IO_AUTO ? bough_test_run(NULL, fn, NULL) : bough_run_with(&options, fn, NULL);
     if (rc < 0) {
         bough_error_print(bough_error_last(), stderr);
         test_fail(file, line, "the test returned %d (%s)", rc, bough_error_name(rc));

@@ -346,7 +346,8 @@ IO_TEST(a_caller_who_hangs_up_does_not_fail_the_listener)
         struct bough_address peer = {.size = sizeof(peer.storage)};
         struct bough_stream *s;
         CHECK_EQ(bough_listener_accept(l, &s), 0);
-        bool alive = getpeername(bough_stream_fd(s), (struct sockaddr *)&peer.storage, &peer.size) == 0;
+        bool alive =
+            getpeername(bough_stream_fd(s), (struct sockaddr *)&peer.storage, &peer.size) == 0;
         bough_stream_free(s);
         if (alive)
             break;

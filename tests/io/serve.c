@@ -63,7 +63,9 @@ static int end_as_told(struct bough_stream *stream, void *arg)
         s->cancelled += rc == -ECANCELED;
         return rc;
     }
-    return how == 'f' ? bough_fail(-EIO, "told to fail") : how == 'g' ? bough_fail(-ENODEV, "told to, too") : 0;
+    return how == 'f'   ? bough_fail(-EIO, "told to fail")
+           : how == 'g' ? bough_fail(-ENODEV, "told to, too")
+                        : 0;
 }
 
 static int note_error(int rc, void *arg)
@@ -274,7 +276,8 @@ VIRTUAL_IO_TEST(a_server_survives_a_shortage_of_descriptors)
     bough_with_nursery (n, &rc) {
         server_start(n, &s, echo);
         CHECK_EQ(bough_address_parse("127.0.0.1", bough_listener_port(s.listener), &at), 0);
-        CHECK_EQ(connect(fd, (struct sockaddr *)&at.storage, at.size), 0); /* and nobody else runs */
+        CHECK_EQ(connect(fd, (struct sockaddr *)&at.storage, at.size),
+                 0); /* and nobody else runs */
         CHECK_EQ(bough_fd_stream_open(fd, &c), 0);
         int next = dup(0);
         close(next);
@@ -325,7 +328,9 @@ static int serve_many(unsigned limit)
         server_start(n, &s, echo);
         bough_with_nursery (clients, &rc)
             for (int i = 0; i < count; i++)
-                CHECK_EQ(BOUGH_START(clients, client_main, struct client, .server = &s, .done = &done), 0);
+                CHECK_EQ(
+                    BOUGH_START(clients, client_main, struct client, .server = &s, .done = &done),
+                    0);
         CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
         CHECK_EQ(s.ended, count);
         bough_scope_cancel(&s.scope, NULL);

@@ -158,7 +158,8 @@ IO_TEST(a_refused_connection_says_by_whom)
     char text[BOUGH_ADDRESS_TEXT];
     int silent = open_bound(SOCK_STREAM, &at), fd = bough_socket_open(AF_INET, SOCK_STREAM, 0);
     CHECK_EQ(bough_socket_connect(fd, &at), -ECONNREFUSED);
-    CHECK_HAS(bough_error_message(bough_error_last()), bough_address_format(&at, text, sizeof(text)));
+    CHECK_HAS(bough_error_message(bough_error_last()),
+              bough_address_format(&at, text, sizeof(text)));
     bough_socket_close(fd);
     bough_socket_close(silent);
     return 0;
@@ -240,7 +241,8 @@ IO_TEST(a_cancelled_accept_loses_no_connection)
 
 IO_TEST(what_does_not_listen_cannot_accept)
 {
-    int fd = bough_socket_open(AF_INET, SOCK_STREAM, 0), udp = bough_socket_open(AF_INET, SOCK_DGRAM, 0);
+    int fd = bough_socket_open(AF_INET, SOCK_STREAM, 0),
+        udp = bough_socket_open(AF_INET, SOCK_DGRAM, 0);
     CHECK_EQ(bough_socket_accept(fd, NULL), -EINVAL);
     CHECK_EQ(bough_socket_accept(udp, NULL), -EOPNOTSUPP);
     bough_socket_close(udp);
@@ -294,7 +296,8 @@ IO_TEST(every_call_is_a_checkpoint)
 {
     struct bough_address at;
     char byte;
-    int fd = -1, rc = 0, client = bough_socket_open(AF_INET, SOCK_STREAM, 0), listener = open_listening(&at);
+    int fd = -1, rc = 0, client = bough_socket_open(AF_INET, SOCK_STREAM, 0),
+        listener = open_listening(&at);
     bough_assert_checkpoints (&rc)
         rc = bough_socket_connect(client, &at);
     bough_assert_checkpoints (&rc)

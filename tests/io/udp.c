@@ -205,7 +205,8 @@ IO_TEST(what_is_closed_stays_closed)
 static int receive_batch_of_two(void *u)
 {
     char bytes[2];
-    struct bough_datagram d[2] = {{.data = &bytes[0], .capacity = 1}, {.data = &bytes[1], .capacity = 1}};
+    struct bough_datagram d[2] = {{.data = &bytes[0], .capacity = 1},
+                                  {.data = &bytes[1], .capacity = 1}};
     return bough_udp_receive_batch(u, d, 2);
 }
 
@@ -343,7 +344,8 @@ IO_TEST(in_a_batch_each_says_whether_it_was_cut)
 {
     struct ends e;
     char back[2][3];
-    struct bough_datagram in[2] = {{.data = back[0], .capacity = 3}, {.data = back[1], .capacity = 3}};
+    struct bough_datagram in[2] = {{.data = back[0], .capacity = 3},
+                                   {.data = back[1], .capacity = 3}};
     set_up(&e);
     CHECK_EQ(bough_udp_send_to(e.a, "1234", 4, &e.at_b), 0);
     CHECK_EQ(bough_udp_send_to(e.a, "123", 3, &e.at_b), 0);
@@ -360,7 +362,8 @@ IO_TEST(a_batch_that_fails_in_its_middle_tells_how_far_it_came)
 {
     static char large[65508];
     struct ends e;
-    struct bough_datagram out[3] = {{.data = large, .size = 1}, {.data = large, .size = sizeof(large)}};
+    struct bough_datagram out[3] = {{.data = large, .size = 1},
+                                    {.data = large, .size = sizeof(large)}};
     set_up_connected(&e);
     CHECK_EQ(bough_udp_send_batch(e.a, out, 3), 1);
     CHECK_EQ(bough_udp_send_batch(e.a, out + 1, 2), -EMSGSIZE);
@@ -403,7 +406,9 @@ static int check_train(bool connected, bool gro)
     }
     for (int at = 0; at < SIZE; at += 50000) { /* fits into the receiver's buffer */
         int size = SIZE - at < 50000 ? SIZE - at : 50000;
-        CHECK_EQ(bough_udp_send_segments(e.a, data + at, (size_t)size, SEGMENT, connected ? NULL : &e.at_b), 0);
+        CHECK_EQ(bough_udp_send_segments(e.a, data + at, (size_t)size, SEGMENT,
+                                         connected ? NULL : &e.at_b),
+                 0);
         CHECK_EQ(receive_all(e.b, back + at, size, SEGMENT), size);
     }
     CHECK_EQ(memcmp(data, back, SIZE), 0);

@@ -1,5 +1,5 @@
-/* A PostgreSQL server for the tests: in a directory of its own under /tmp, run by nobody in particular, and gone after the
- * program's last test.
+/* A PostgreSQL server for the tests: in a directory of its own under /tmp, run by nobody in
+ * particular, and gone after the program's last test.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -15,7 +15,8 @@
 #include <bough/postgres.h>
 #include <bough/testing.h>
 
-/* The first test that needs it starts it; it ends when the runner of the tests (OWNER) has. A server does not run as root. */
+/* The first test that needs it starts it; it ends when the runner of the tests (OWNER) has. A
+ * server does not run as root. */
 static const char server_script[] =
     "dir=$1 owner=$2 bin=$3 port=$4 as=\n"
     "mkdir \"$dir\" || exit 1\n"
@@ -74,7 +75,8 @@ static inline bool is_there(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
-/* The directory of the server, which runs; its socket is in there. Its port is in the file "port". */
+/* The directory of the server, which runs; its socket is in there. Its port is in the file "port".
+ */
 static inline const char *server_directory(void)
 {
     static char dir[64];

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 /* What a worker does: wait until it is let go, then note where and that it has been. */
 struct work {
     sem_t go;
@@ -586,8 +585,8 @@ static int gauged(void *arg)
     struct gauge *g = arg;
     int now = __atomic_add_fetch(&g->now, 1, __ATOMIC_SEQ_CST);
     int most = __atomic_load_n(&g->most, __ATOMIC_SEQ_CST);
-    while (now > most &&
-           !__atomic_compare_exchange_n(&g->most, &most, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    while (now > most && !__atomic_compare_exchange_n(&g->most, &most, now, false, __ATOMIC_SEQ_CST,
+                                                      __ATOMIC_SEQ_CST))
         ;
     for (int i = 0; i < 100; i++)
         sched_yield();

@@ -47,7 +47,8 @@ static int read_until(struct bough_stream *s, const char *text)
     while (length < sizeof(seen) - 1) {
         int n = bough_stream_receive_some(s, seen + length, sizeof(seen) - 1 - length);
         if (n <= 0)
-            return n < 0 ? n : bough_fail(-EPROTO, "it ended without saying \"%s\": %s", text, seen);
+            return n < 0 ? n
+                         : bough_fail(-EPROTO, "it ended without saying \"%s\": %s", text, seen);
         length += (size_t)n;
         seen[length] = '\0';
         if (strstr(seen, text))
@@ -83,8 +84,9 @@ static int against_s_server(__attribute__((unused)) void *arg)
     identity_make(&id, "here", 0, 3600);
     unsigned number = free_port();
     snprintf(port, sizeof(port), "%u", number);
-    pid_t pid = start_openssl((char *[]){"openssl", "s_server", "-accept", port, "-cert", id.certificate,
-                                         "-key", id.key, NULL}, &input, &output);
+    pid_t pid = start_openssl((char *[]){"openssl", "s_server", "-accept", port, "-cert",
+                                         id.certificate, "-key", id.key, NULL},
+                              &input, &output);
     int rc = read_until(output, "ACCEPT");
     if (rc == 0)
         rc = bough_tls_open(&(struct bough_tls_options){.trust_file = id.certificate}, &tls);

@@ -15,8 +15,8 @@ struct ends {
 static int client_side(void *arg)
 {
     struct ends *e = arg;
-    e->client_rc =
-        bough_tls_connect(e->client_tls, e->client_transport, e->host ? e->host : "here", &e->client);
+    e->client_rc = bough_tls_connect(e->client_tls, e->client_transport, e->host ? e->host : "here",
+                                     &e->client);
     return e->client_rc == -ECANCELED ? -ECANCELED : 0;
 }
 
@@ -45,7 +45,8 @@ static int shake_hands(struct ends *e)
     return rc;
 }
 
-static void open_both(struct ends *e, struct bough_tls_options client, struct bough_tls_options server)
+static void open_both(struct ends *e, struct bough_tls_options client,
+                      struct bough_tls_options server)
 {
     *e = (struct ends){.client_rc = 1, .server_rc = 1};
     identity_make(&e->id, "here", 0, 3600);
@@ -97,7 +98,8 @@ TASK_TEST(a_certificate_that_nobody_vouches_for_is_refused)
     struct ends e;
     struct identity other;
     identity_make(&other, "elsewhere", 0, 3600);
-    open_both(&e, (struct bough_tls_options){.trust_file = other.certificate}, (struct bough_tls_options){0});
+    open_both(&e, (struct bough_tls_options){.trust_file = other.certificate},
+              (struct bough_tls_options){0});
     CHECK_EQ(shake_hands(&e), 0);
     CHECK_EQ(e.client_rc, -EKEYREJECTED);
     CHECK_EQ(e.server_rc, -EPROTO); /* the alert */
@@ -172,8 +174,10 @@ TASK_TEST(an_insecure_client_takes_any_certificate)
 TASK_TEST(the_servers_first_common_protocol_is_chosen)
 {
     struct ends e;
-    const char *const ours[] = {"http/1.1", "h2", NULL}, *const theirs[] = {"h3", "h2", "http/1.1", NULL};
-    open_both(&e, (struct bough_tls_options){.alpn = ours}, (struct bough_tls_options){.alpn = theirs});
+    const char *const ours[] = {"http/1.1", "h2", NULL}, *const theirs[] = {"h3", "h2", "http/1.1",
+                                                                            NULL};
+    open_both(&e, (struct bough_tls_options){.alpn = ours},
+              (struct bough_tls_options){.alpn = theirs});
     CHECK_EQ(shake_hands(&e), 0);
     CHECK_STR(bough_tls_alpn(e.client), "h2");
     CHECK_STR(bough_tls_alpn(e.server), "h2");
@@ -187,7 +191,8 @@ TASK_TEST(a_client_without_the_required_certificate_is_refused)
     identity_make(&e.id, "here", 0, 3600);
     struct identity id = e.id;
     open_both(&e, (struct bough_tls_options){0},
-              (struct bough_tls_options){.require_client_certificate = true, .trust_file = id.certificate});
+              (struct bough_tls_options){.require_client_certificate = true,
+                                         .trust_file = id.certificate});
     CHECK_EQ(shake_hands(&e), 0);
     CHECK_EQ(e.server_rc, -EPROTO);
     close_both(&e);
@@ -200,8 +205,10 @@ TASK_TEST(a_client_with_a_certificate_is_known_to_the_server)
     struct identity id;
     char text[128];
     identity_make(&id, "client", 0, 3600);
-    open_both(&e, (struct bough_tls_options){.certificate_file = id.certificate, .key_file = id.key},
-              (struct bough_tls_options){.require_client_certificate = true, .trust_file = id.certificate});
+    open_both(&e,
+              (struct bough_tls_options){.certificate_file = id.certificate, .key_file = id.key},
+              (struct bough_tls_options){.require_client_certificate = true,
+                                         .trust_file = id.certificate});
     CHECK_EQ(shake_hands(&e), 0);
     CHECK_EQ(e.server_rc, 0);
     CHECK_STR(bough_tls_peer(e.server, text, sizeof(text)), "/CN=client");
@@ -215,7 +222,8 @@ TASK_TEST(a_file_that_is_missing_or_wrong_is_an_error_that_names_it)
     struct bough_tls *tls;
     CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.trust_file = "/no/such"}, &tls), -ENOENT);
     CHECK_HAS(bough_error_message(bough_error_last()), "/no/such");
-    CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.certificate_file = "/dev/null"}, &tls), -EINVAL);
+    CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.certificate_file = "/dev/null"}, &tls),
+             -EINVAL);
     const char *const alpn[] = {"", NULL};
     CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.alpn = alpn}, &tls), -EINVAL);
     return 0;
@@ -290,7 +298,8 @@ TASK_TEST(a_connection_that_just_ends_is_truncated_and_not_an_end)
     char buffer[16];
     connect_both(&e);
     CHECK_EQ(bough_stream_send_all(e.server, "half a", 6), 0);
-    CHECK_EQ(bough_stream_send_eof(e.server_transport), 0); /* below the TLS, as an attacker could */
+    CHECK_EQ(bough_stream_send_eof(e.server_transport),
+             0); /* below the TLS, as an attacker could */
     CHECK_EQ(bough_stream_receive_some(e.client, buffer, sizeof(buffer)), 6);
     CHECK_EQ(bough_stream_receive_some(e.client, buffer, sizeof(buffer)), -EPIPE);
     CHECK_HAS(bough_error_message(bough_error_last()), "truncated");
