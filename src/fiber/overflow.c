@@ -8,13 +8,20 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "fiber/annotate.h"
 
 enum { SIGNAL_STACK = 64 * 1024 };
 
 static overflow_describe_fn *describe_overflow;
 static struct sigaction previous;
 static pthread_once_t install_once = PTHREAD_ONCE_INIT;
-static __thread void *signal_stack;
+
+/* Of this thread: the signal stack that we gave it, shared by its runs (guests may be several). */
+static __thread struct {
+    void *memory;
+    stack_t before; /* what was there, with SS_DISABLE */
+    unsigned runs;
+} here;
 
 /* Not an overflow of ours: let who was here before see it, or die of it. */
 static void pass_on(int number, siginfo_t *info, void *context)
@@ -48,12 +55,11 @@ static void install(void)
     (void)sigaction(SIGSEGV, &ours, &previous);
 }
 
-int overflow_install(overflow_describe_fn *describe)
+static int give_signal_stack(void)
 {
-    stack_t now;
-    __atomic_store_n(&describe_overflow, describe, __ATOMIC_RELAXED);
-    pthread_once(&install_once, install);
-    if (sigaltstack(NULL, &now) < 0 || !(now.ss_flags & SS_DISABLE))
+    /* Valgrind 3.19 goes on using a signal stack that was disabled; and it tells of overflows. */
+    if (here.memory || annotate_on_valgrind() || sigaltstack(NULL, &here.before) < 0 ||
+        !(here.before.ss_flags & SS_DISABLE))
         return 0;
     void *memory =
         mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -64,16 +70,35 @@ int overflow_install(overflow_describe_fn *describe)
     if (rc < 0)
         munmap(memory, SIGNAL_STACK);
     else
-        signal_stack = memory;
+        here.memory = memory;
     return rc;
+}
+
+/* The handlers stay, ours and others that ask for a signal stack: what is unmapped must not be it
+ * any more. If that cannot be had, it is kept for the next run. */
+static void take_signal_stack_back(void)
+{
+    stack_t now;
+    if (sigaltstack(NULL, &now) < 0)
+        return;
+    /* The program may have put a stack of its own there meanwhile. */
+    if (now.ss_sp == here.memory && !(now.ss_flags & SS_DISABLE) &&
+        sigaltstack(&here.before, NULL) < 0)
+        return;
+    munmap(here.memory, SIGNAL_STACK);
+    here.memory = NULL;
+}
+
+int overflow_install(overflow_describe_fn *describe)
+{
+    __atomic_store_n(&describe_overflow, describe, __ATOMIC_RELAXED);
+    pthread_once(&install_once, install);
+    here.runs++;
+    return give_signal_stack();
 }
 
 void overflow_remove(void)
 {
-    stack_t off = {.ss_flags = SS_DISABLE};
-    if (!signal_stack)
-        return;
-    (void)sigaltstack(&off, NULL);
-    munmap(signal_stack, SIGNAL_STACK);
-    signal_stack = NULL;
+    if (--here.runs == 0 && here.memory)
+        take_signal_stack_back();
 }

@@ -12,8 +12,8 @@
 typedef bool overflow_describe_fn(const void *address, char *text, size_t size);
 
 /* Catch SIGSEGV, once a process, chaining to the handler that was there; give this thread a signal
- * stack, if it has none. 0, or < 0: the run goes on without. 'describe', which knows tasks, is the
- * same for all. */
+ * stack, if it has none. For each run, with an overflow_remove() at its end, also when this fails.
+ * 0, or < 0: the run goes on without. 'describe', which knows tasks, is the same for all. */
 int overflow_install(overflow_describe_fn *describe);
-/* Take this thread's signal stack back. */
+/* After the thread's last run: what was there before is its signal stack again. */
 void overflow_remove(void);

@@ -48,7 +48,7 @@ static int remove_it(const char *path)
 
 int bough_temporary_directory(struct bough_manager *self, void *arg)
 {
-    char *path;
+    char *path = NULL;
     int rc = template_in(directory_for(arg), &path);
     if (rc < 0)
         return rc;
@@ -88,7 +88,7 @@ static int make_file(void *arg)
 
 static int open_file(const char *directory, struct bough_file **ret_file)
 {
-    char *path;
+    char *path = NULL;
     int rc = template_in(directory, &path);
     if (rc < 0)
         return rc;

@@ -235,7 +235,7 @@ static int handle_clone(struct handle *handle, struct end *end, struct handle **
 
 int bough_sender_clone(struct bough_sender *tx, struct bough_sender **ret_tx)
 {
-    struct handle *handle;
+    struct handle *handle = NULL;
     int rc = handle_clone(&tx->handle, &tx->handle.channel->senders, &handle);
     if (rc == 0)
         *ret_tx = bough_container_of(handle, struct bough_sender, handle);
@@ -244,7 +244,7 @@ int bough_sender_clone(struct bough_sender *tx, struct bough_sender **ret_tx)
 
 int bough_receiver_clone(struct bough_receiver *rx, struct bough_receiver **ret_rx)
 {
-    struct handle *handle;
+    struct handle *handle = NULL;
     int rc = handle_clone(&rx->handle, &rx->handle.channel->receivers, &handle);
     if (rc == 0)
         *ret_rx = bough_container_of(handle, struct bough_receiver, handle);

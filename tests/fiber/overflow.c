@@ -129,3 +129,85 @@ TEST(a_run_takes_its_signal_stack_back_and_leaves_another_alone)
     CHECK_EQ(sigaltstack(&ours, NULL), 0);
     free(ours.ss_sp);
 }
+
+/* --- the program's own handlers and stacks --- */
+
+static volatile int signals;
+
+static int raise_it(__attribute__((unused)) void *arg)
+{
+    CHECK_EQ(raise(SIGUSR1), 0);
+    return 0;
+}
+
+static int set_signal_stack(void *arg)
+{
+    const stack_t *stack = arg;
+    CHECK_EQ(sigaltstack(stack, NULL), 0);
+    return 0;
+}
+
+static void count_signal(__attribute__((unused)) int number)
+{
+    volatile char frame[4096];
+    frame[0] = 1;
+    signals += frame[0];
+}
+
+TEST(a_handler_that_asks_for_a_signal_stack_runs_in_a_run_and_after_it)
+{
+    struct sigaction ours = {.sa_handler = count_signal, .sa_flags = SA_ONSTACK};
+    CHECK_EQ(sigaction(SIGUSR1, &ours, NULL), 0);
+    CHECK_EQ(bough_run(raise_it, NULL), 0);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(signals, 2);
+}
+
+TEST(a_signal_stack_that_came_during_a_run_stays)
+{
+    stack_t after, ours = {.ss_size = 64 * 1024};
+    ours.ss_sp = malloc(ours.ss_size);
+    CHECK_EQ(bough_run(set_signal_stack, &ours), 0);
+    CHECK_EQ(sigaltstack(NULL, &after), 0);
+    CHECK(after.ss_sp == ours.ss_sp);
+    CHECK_EQ(after.ss_flags & SS_DISABLE, 0);
+    ours.ss_flags = SS_DISABLE;
+    CHECK_EQ(sigaltstack(&ours, NULL), 0);
+    free(ours.ss_sp);
+}
+
+/* --- guests: two runs in a thread --- */
+
+static int wait_for_flag(void *arg)
+{
+    const bool *flag = arg;
+    int rc = 0;
+    while (rc == 0 && !*flag)
+        rc = bough_sleep(BOUGH_MS);
+    return rc;
+}
+
+TEST(of_two_guests_the_last_takes_the_signal_stack_back)
+{
+    if (test_is_sanitized() || test_on_valgrind())
+        test_skip("here faults go to somebody else first");
+    struct bough_guest *first, *second;
+    bool flags[2] = {false, false};
+    stack_t now;
+    CHECK_EQ(bough_guest_start(NULL, wait_for_flag, &flags[0], &first), 0);
+    CHECK_EQ(bough_guest_start(NULL, wait_for_flag, &flags[1], &second), 0);
+    CHECK(bough_guest_step(first));
+    CHECK(bough_guest_step(second));
+    flags[0] = true;
+    while (bough_guest_step(first))
+        ;
+    CHECK_EQ(sigaltstack(NULL, &now), 0);
+    CHECK_EQ(now.ss_flags & SS_DISABLE, 0);
+    flags[1] = true;
+    while (bough_guest_step(second))
+        ;
+    CHECK_EQ(sigaltstack(NULL, &now), 0);
+    CHECK_EQ(now.ss_flags & SS_DISABLE, SS_DISABLE);
+    CHECK_EQ(bough_guest_finish(first), 0);
+    CHECK_EQ(bough_guest_finish(second), 0);
+}

@@ -67,7 +67,7 @@ struct dial {
 static int dial(void *arg)
 {
     struct dial *d = arg;
-    struct bough_address addresses[20];
+    struct bough_address addresses[20] = {0};
     for (unsigned i = 0; i < d->count; i++)
         addresses[i] = d->places[i].at;
     d->stream = NULL;
