@@ -375,8 +375,9 @@ MEASURE(memory_1m)
 
 /* --- the echo server --- */
 
-static int serve(struct bough_stream *stream, void *arg)
+static int serve(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *stream = c->stream;
     char buffer[4096];
     int n;
     (void)arg;

@@ -7,8 +7,9 @@
 
 #include <bough.h>
 
-static int echo(struct bough_stream *s, void *arg)
+static int echo(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     char buffer[4096];
     (void)arg;
     for (;;) {

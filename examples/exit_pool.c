@@ -20,8 +20,9 @@ enum { MOST = 1000 };
 
 /* --- the server, in a process of its own: it numbers its connections, and takes its time --- */
 
-static int number(struct bough_stream *s, void *arg)
+static int number(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     static int connections;
     char line[32];
     int mine = ++connections;

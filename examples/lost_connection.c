@@ -21,8 +21,9 @@
 
 /* --- the server, in a process of its own --- */
 
-static int beat(struct bough_stream *s, void *arg)
+static int beat(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     (void)arg;
     for (;;) {
         int rc = bough_stream_send_all(s, "beat\n", 5);

@@ -33,8 +33,9 @@ static void say(const char *who, const char *what)
 /* --- the servers --- */
 
 /* "login 200": welcome, after 200 ms. "login 200 refuse": no. The same for "logout". */
-static int serve(struct bough_stream *s, void *arg)
+static int serve(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     char line[64], what[16], how[16];
     int rc;
     (void)arg;

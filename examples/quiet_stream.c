@@ -19,8 +19,9 @@ enum { TICKS = 12, QUIET_AFTER = 5 };
 
 /* --- the feed, in a process of its own --- */
 
-static int feed(struct bough_stream *s, void *arg)
+static int feed(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     (void)arg;
     for (unsigned char tick = 1; tick <= TICKS; tick++) {
         int rc = bough_stream_send_all(s, &tick, 1);

@@ -20,8 +20,9 @@
 
 /* --- the server --- */
 
-static int answer(struct bough_stream *s, void *arg)
+static int answer(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     char text[WEBSOCKET_TEXT], reply[WEBSOCKET_TEXT];
     int rc = 0;
     (void)arg;

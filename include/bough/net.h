@@ -1,9 +1,9 @@
 /* TCP: connecting, listening, serving.
  *
- *     static int greet(struct bough_stream *s, void *arg)        // one task a connection
+ *     static int greet(struct bough_connection *c, void *arg)    // one task a connection
  *     {
- *         return bough_stream_send_all(s, "hello\n", 6);        // closed and freed when it returns
- *     }
+ *         return bough_stream_send_all(c->stream, "hello\n", 6);
+ *     }                                                          // closed and freed now
  *
  *     static int server(void *arg)
  *     {
@@ -79,8 +79,16 @@ void bough_listener_free(struct bough_listener *l);
 
 /* --- serving --- */
 
-/* What serves one connection, in a task of its own. The stream is closed and freed after it. */
-typedef int bough_serve_fn(struct bough_stream *stream, void *arg);
+/* A connection that is served. What is in 'stream' when the handler has returned is closed and
+ * freed, so a handler may put another stream there that has taken this one over, such as the
+ * encrypted one of bough_tls_accept(); or NULL, when the connection is somebody else's from now on.
+ */
+struct bough_connection {
+    struct bough_stream *stream;
+};
+
+/* What serves one connection, in a task of its own; 'c' is there until it returns. */
+typedef int bough_serve_fn(struct bough_connection *c, void *arg);
 
 struct bough_serve_options {
     /* So many connections at once; the others wait in the kernel's queue. 0: no limit. */
@@ -90,7 +98,7 @@ struct bough_serve_options {
     int (*on_error)(int rc, void *arg);
 };
 
-/* Accept connections and start fn(stream, arg) for each, until cancelled or a connection fails.
+/* Accept connections and start fn(connection, arg) for each, until cancelled or a connection fails.
  * When descriptors or memory are out it waits a moment and goes on. Returns < 0: -ECANCELED, -EBADF
  * (the listener was closed), or the failures of connections. All connections have ended then. */
 BOUGH_MUST_CHECK int bough_serve(struct bough_listener *l, bough_serve_fn *fn, void *arg);

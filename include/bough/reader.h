@@ -1,17 +1,17 @@
 /* Readers: a buffer over a stream, for protocols that are made of messages: lines, headers, so many
  * bytes.
  *
- *     static int greet(struct bough_stream *s, void *arg)
+ *     static int greet(struct bough_connection *c, void *arg)
  *     {
  *         char buffer[4096];
  *         struct bough_reader r;
  *         char *line;
  *         int rc;
- *         bough_reader_init(&r, s, buffer, sizeof(buffer));
+ *         bough_reader_init(&r, c->stream, buffer, sizeof(buffer));
  *         while ((rc = bough_reader_line(&r, 512, &line, NULL)) == 1) { // "HELO there\r\n": "HELO there"
  *             if (strcmp(line, "QUIT") == 0)
  *                 return 0;
- *             if ((rc = answer(s, line)) < 0)
+ *             if ((rc = answer(c->stream, line)) < 0)
  *                 return rc;
  *         }
  *         return rc;   // 0: the end, between two lines; -EPROTO: in one; -EMSGSIZE: over 512 bytes
@@ -26,7 +26,8 @@
  * alone goes past the buffer; it counts.) What was read ahead can be had with bough_reader_ahead(),
  * or by giving the reader itself on as a stream: &r.stream receives what is in the buffer and then
  * what comes, and passes all else through. That is how a protocol that begins with lines goes over
- * to TLS, or to a tunnel.
+ * to TLS, or to a tunnel; the stream that is made over the reader has to be freed before the reader
+ * goes.
  *
  * All calls that may wait are checkpoints, and fail with what bough_stream_receive_some() fails
  * with; and -EBUSY if another task is in the reader. Sending goes to the stream itself, meanwhile,

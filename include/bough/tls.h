@@ -9,6 +9,18 @@
  *         rc = bough_tls_connect(tls, s, "example.org", &s);     // 's' is the encrypted stream now
  *     if (rc == 0)
  *         rc = bough_stream_send_all(s, ...);
+ *     ...
+ *     bough_stream_free(s);                                      // whichever it is by now
+ *
+ * A server, with bough_serve() (bough/net.h), which frees what is in c->stream at the end:
+ *
+ *     static int secret(struct bough_connection *c, void *tls)
+ *     {
+ *         int rc = bough_tls_accept(tls, c->stream, &c->stream);
+ *         if (rc == 0)
+ *             rc = bough_stream_send_all(c->stream, "the secret\n", 11);
+ *         return rc == 0 ? bough_stream_close(c->stream) : rc;   // with a goodbye
+ *     }
  *
  * What connect and accept give is a struct bough_stream (bough/stream.h) that owns the one below
  * it. One task may send while another receives. Certificates are verified by default, and the name
@@ -49,12 +61,14 @@ struct bough_tls;
  * which); -ENOMEM. Reads files. */
 BOUGH_MUST_CHECK int bough_tls_open(const struct bough_tls_options *options,
                                     struct bough_tls **ret_tls);
-void bough_tls_close(
-    struct bough_tls *tls); /* NULL is fine; connections that there are keep what they need */
+
+/* NULL is fine; connections that there are keep what they need. */
+void bough_tls_close(struct bough_tls *tls);
 
 /* Shake hands as a client with the server 'host', whose name must be in its certificate (and is
- * told to it, SNI), or as a server. The transport is the new stream's, and freed if this fails. A
- * checkpoint. 0; -EKEYREJECTED: its certificate is not good (the detail says why); -EPROTO: it does
+ * told to it, SNI), or as a server. On success the transport is the new stream's, closed and freed
+ * with it; on failure it is still yours, and good for nothing but closing. A checkpoint. 0;
+ * -EKEYREJECTED: its certificate is not good (the detail says why); -EPROTO: it does
  * not speak TLS, or not as we do; -EPIPE: it is gone; -ECANCELED; -ENOMEM. */
 BOUGH_MUST_CHECK int bough_tls_connect(struct bough_tls *tls, struct bough_stream *transport,
                                        const char *host, struct bough_stream **ret_stream);

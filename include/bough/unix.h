@@ -1,14 +1,14 @@
 /* Unix sockets: streams between the processes of one machine, which can also pass descriptors and
  * say who the peer is.
  *
- *     static int hand_over(struct bough_stream *s, void *arg) // one task a connection, as with TCP
+ *     static int hand_over(struct bough_connection *c, void *arg) // a task for each, as with TCP
  *     {
  *         struct bough_unix_peer peer;
- *         int rc = bough_unix_peer_of(s, &peer);
+ *         int rc = bough_unix_peer_of(c->stream, &peer);
  *         if (rc == 0 && peer.uid != getuid())
  *             rc = bough_fail(-EPERM, "user %u may not have it", (unsigned)peer.uid);
  *         if (rc == 0)
- *             rc = bough_unix_send_fds(s, "log", 3, &log_fd, 1);    // it stays ours, too
+ *             rc = bough_unix_send_fds(c->stream, "log", 3, &log_fd, 1); // it stays ours, too
  *         return rc;
  *     }
  *

@@ -152,9 +152,9 @@ static int serve_connection(struct bough_stream *stream, void *arg)
 }
 
 /* Memory that is short is a reason to drop a connection, not the server. */
-static int serve_accepted(struct bough_stream *stream, void *arg)
+static int serve_accepted(struct bough_connection *accepted, void *arg)
 {
-    int rc = serve_connection(stream, arg);
+    int rc = serve_connection(accepted->stream, arg);
     return rc == -ENOMEM ? 0 : rc;
 }
 

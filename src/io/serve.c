@@ -10,7 +10,7 @@
 #define WAIT_FOR_RESOURCES (100 * BOUGH_MS)
 
 struct connection {
-    struct bough_stream *stream;
+    struct bough_connection public;
     bough_serve_fn *fn;
     void *arg;
     const struct bough_serve_options *options;
@@ -20,8 +20,8 @@ struct connection {
 static int connection(void *arg)
 {
     struct connection *c = arg;
-    int rc = c->fn(c->stream, c->arg);
-    bough_stream_free(c->stream);
+    int rc = c->fn(&c->public, c->arg);
+    bough_stream_free(c->public.stream);
     if (rc < 0 && rc != -ECANCELED && c->options->on_error)
         rc = c->options->on_error(rc, c->arg);
     if (c->options->limit)
@@ -37,12 +37,12 @@ static bool is_shortage(int rc)
 
 static int accept_and_start(struct bough_nursery *n, struct bough_listener *l, struct connection c)
 {
-    int rc = bough_listener_accept(l, &c.stream);
+    int rc = bough_listener_accept(l, &c.public.stream);
     if (rc < 0)
         return rc;
     rc = bough_nursery_start_soon_with(n, connection, &c, sizeof(c));
     if (rc < 0)
-        bough_stream_free(c.stream);
+        bough_stream_free(c.public.stream);
     return rc;
 }
 

@@ -122,10 +122,9 @@ void bough_tls_close(struct bough_tls *tls)
 
 /* --- connections --- */
 
-static int no_connection(struct bough_stream *transport, SSL *ssl, int rc)
+static int no_connection(SSL *ssl, int rc)
 {
     SSL_free(ssl);
-    bough_stream_free(transport);
     return rc;
 }
 
@@ -146,12 +145,11 @@ int bough_tls_connect(struct bough_tls *tls, struct bough_stream *transport, con
 {
     SSL *ssl = SSL_new(tls->context);
     if (!ssl)
-        return no_connection(transport, NULL, bough__tls_fail(-ENOMEM, "TLS"));
+        return bough__tls_fail(-ENOMEM, "TLS");
     if (set_host(ssl, host) < 0)
-        return no_connection(transport, ssl,
-                             bough_fail(-EINVAL, "\"%s\" cannot be a host's name", host));
+        return no_connection(ssl, bough_fail(-EINVAL, "\"%s\" cannot be a host's name", host));
     if (tls->alpn_length && SSL_set_alpn_protos(ssl, tls->alpn, tls->alpn_length) != 0)
-        return no_connection(transport, ssl, bough__tls_fail(-ENOMEM, "TLS"));
+        return no_connection(ssl, bough__tls_fail(-ENOMEM, "TLS"));
     SSL_set_verify(ssl, tls->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     SSL_set_connect_state(ssl);
     return bough__tls_handshake(ssl, transport, ret_stream);
@@ -162,7 +160,7 @@ int bough_tls_accept(struct bough_tls *tls, struct bough_stream *transport,
 {
     SSL *ssl = SSL_new(tls->context);
     if (!ssl)
-        return no_connection(transport, NULL, bough__tls_fail(-ENOMEM, "TLS"));
+        return bough__tls_fail(-ENOMEM, "TLS");
     if (tls->require_client_certificate)
         SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_set_accept_state(ssl);

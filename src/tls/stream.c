@@ -312,11 +312,11 @@ int bough__tls_handshake(SSL *ssl, struct bough_stream *transport, struct bough_
     struct tls_stream *t = tls_new(ssl, transport);
     if (!t) {
         SSL_free(ssl);
-        bough_stream_free(transport);
         return bough_fail_text(-ENOMEM, "no memory for a TLS stream");
     }
     int rc = shake_hands(t);
     if (rc < 0) {
+        t->transport = NULL; /* the caller's */
         tls_destroy(t);
         return rc;
     }

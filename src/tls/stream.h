@@ -6,7 +6,7 @@
 
 #include "bough/stream.h"
 
-/* Take over 'ssl' and 'transport', shake hands. On failure both are freed. */
+/* Shake hands. 'ssl' is taken over, also on failure; 'transport' on success. */
 int bough__tls_handshake(SSL *ssl, struct bough_stream *transport,
                          struct bough_stream **ret_stream);
 

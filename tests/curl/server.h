@@ -60,8 +60,9 @@ static inline int serve_target(struct server *server, struct bough_stream *s, co
     return rc < 0 ? rc : 1;
 }
 
-static inline int serve_connection(struct bough_stream *s, void *arg)
+static inline int serve_connection(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *s = c->stream;
     struct server *server = arg;
     char buffer[8192], *head, target[128];
     struct bough_reader r;

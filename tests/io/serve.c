@@ -38,8 +38,9 @@ static struct bough_stream *call_server(const struct server *s)
     return stream;
 }
 
-static int echo(struct bough_stream *stream, void *arg)
+static int echo(struct bough_connection *c, void *arg)
 {
+    struct bough_stream *stream = c->stream;
     struct server *s = arg;
     char buffer[512];
     int n, rc = 0;
@@ -52,12 +53,12 @@ static int echo(struct bough_stream *stream, void *arg)
 }
 
 /* The first byte says how to end. */
-static int end_as_told(struct bough_stream *stream, void *arg)
+static int end_as_told(struct bough_connection *c, void *arg)
 {
     struct server *s = arg;
     char how = 0;
     s->begun++;
-    int rc = bough_stream_receive_some(stream, &how, 1);
+    int rc = bough_stream_receive_some(c->stream, &how, 1);
     s->ended++;
     if (rc < 0) {
         s->cancelled += rc == -ECANCELED;
@@ -155,6 +156,69 @@ IO_TEST(closing_the_listener_ends_the_server)
     CHECK_EQ(s.cancelled, 1);
     bough_stream_free(c);
     bough_listener_free(s.listener);
+    return rc;
+}
+
+/* --- whose stream it is --- */
+
+/* Hands its connection to whoever waits for it in 'taken'. */
+static struct bough_stream *taken;
+static int hand_on(struct bough_connection *c, __attribute__((unused)) void *arg)
+{
+    taken = c->stream;
+    c->stream = NULL;
+    return 0;
+}
+
+IO_TEST(a_handler_may_take_the_stream_and_keep_it)
+{
+    struct server s = {0};
+    int rc = 0;
+    taken = NULL;
+    bough_with_nursery (n, &rc) {
+        server_start(n, &s, hand_on);
+        struct bough_stream *c = call_server(&s);
+        CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
+        CHECK_EQ(bough_stream_send_all(taken, "later", 5), 0);
+        char buffer[8];
+        CHECK_EQ(receive_exactly(c, buffer, 5), 5);
+        bough_stream_free(taken);
+        bough_stream_free(c);
+        bough_scope_cancel(&s.scope, NULL);
+    }
+    bough_listener_free(s.listener);
+    return rc;
+}
+
+/* Over the connection, as TLS would be. */
+static int put_another_in_its_place(struct bough_connection *c, void *arg)
+{
+    struct server *s = arg;
+    struct bough_stream *read, *write;
+    CHECK_EQ(bough_pipe_open(&read, &write), 0);
+    bough_stream_free(write);
+    CHECK_EQ(bough_stapled_stream_open(c->stream, read, &c->stream), 0);
+    s->begun++;
+    return bough_stream_send_all(c->stream, "hello", 5);
+}
+
+IO_TEST(what_a_handler_puts_in_the_place_of_the_stream_is_freed)
+{
+    struct server s = {0};
+    char buffer[8];
+    int rc = 0, before = open_descriptors();
+    bough_with_nursery (n, &rc) {
+        server_start(n, &s, put_another_in_its_place);
+        for (int i = 1; i <= 3; i++) {
+            struct bough_stream *c = call_server(&s);
+            CHECK_EQ(receive_exactly(c, buffer, 8), 5); /* and the end */
+            CHECK_EQ(s.begun, i);
+            bough_stream_free(c);
+        }
+        bough_scope_cancel(&s.scope, NULL);
+    }
+    bough_listener_free(s.listener);
+    CHECK_EQ(open_descriptors(), before);
     return rc;
 }
 

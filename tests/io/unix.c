@@ -362,10 +362,10 @@ VIRTUAL_IO_TEST(connecting_waits_while_the_queue_is_full)
 
 /* --- serving --- */
 
-static int greet(struct bough_stream *s, void *arg)
+static int greet(struct bough_connection *c, void *arg)
 {
     (void)arg;
-    return bough_stream_send_all(s, "hello", 5);
+    return bough_stream_send_all(c->stream, "hello", 5);
 }
 
 static int serve(void *arg)

@@ -407,9 +407,9 @@ PG_TEST(connecting_to_who_says_nothing_can_be_cancelled)
     return rc;
 }
 
-static int garbage(struct bough_stream *s, __attribute__((unused)) void *arg)
+static int garbage(struct bough_connection *c, __attribute__((unused)) void *arg)
 {
-    return bough_stream_send_all(s, "HTTP/1.1 400 not PostgreSQL\r\n\r\n", 31);
+    return bough_stream_send_all(c->stream, "HTTP/1.1 400 not PostgreSQL\r\n\r\n", 31);
 }
 
 static int talk_garbage(void *arg)

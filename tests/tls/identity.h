@@ -1,20 +1,32 @@
-/* Certificates for the tests, made on the spot.
+/* Certificates for the tests, made on the spot. OpenSSL wants files, so they are files in memory:
+ * they have paths while this process lives, for its children too, and nothing of them stays.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../harness.h"
 
 #include <bough/tls.h>
 
-/* A certificate that vouches for itself, and its key, in files. */
+/* A certificate that vouches for itself, and its key: the paths of files. */
 struct identity {
     char certificate[64], key[64];
+    FILE *certificate_file, *key_file;
 };
+
+static inline FILE *file_in_memory(char *ret_path, size_t size)
+{
+    int fd = memfd_create("bough-test", MFD_CLOEXEC);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    CHECK(f);
+    snprintf(ret_path, size, "/proc/%d/fd/%d", (int)getpid(), fd);
+    return f;
+}
 
 static inline void add_extension(X509 *certificate, int nid, const char *value)
 {
@@ -47,20 +59,16 @@ static inline void identity_make(struct identity *id, const char *name, long fro
     add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
     CHECK(X509_sign(certificate, key, EVP_sha256()) > 0);
 
-    snprintf(id->certificate, sizeof(id->certificate), "/tmp/bough-%d-%s.crt", (int)getpid(), name);
-    snprintf(id->key, sizeof(id->key), "/tmp/bough-%d-%s.key", (int)getpid(), name);
-    FILE *f = fopen(id->certificate, "w");
-    CHECK(f && PEM_write_X509(f, certificate) == 1);
-    fclose(f);
-    f = fopen(id->key, "w");
-    CHECK(f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
-    fclose(f);
+    FILE *f = id->certificate_file = file_in_memory(id->certificate, sizeof(id->certificate));
+    CHECK(PEM_write_X509(f, certificate) == 1 && fflush(f) == 0);
+    f = id->key_file = file_in_memory(id->key, sizeof(id->key));
+    CHECK(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 && fflush(f) == 0);
     X509_free(certificate);
     EVP_PKEY_free(key);
 }
 
 static inline void identity_remove(const struct identity *id)
 {
-    unlink(id->certificate);
-    unlink(id->key);
+    fclose(id->certificate_file);
+    fclose(id->key_file);
 }

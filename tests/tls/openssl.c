@@ -126,20 +126,17 @@ TEST(a_client_talks_to_openssl_s_server)
     CHECK_EQ(bough_run(s_server_task, NULL), 0);
 }
 
-static int echo(struct bough_stream *transport, void *arg)
+static int echo(struct bough_connection *c, void *tls)
 {
-    struct bough_stream *s;
     char buffer[256];
-    int n, rc = bough_tls_accept(arg, transport, &s);
+    int n, rc = bough_tls_accept(tls, c->stream, &c->stream);
     if (rc < 0)
         return rc;
-    while ((n = bough_stream_receive_some(s, buffer, sizeof(buffer))) > 0)
-        if ((rc = bough_stream_send_all(s, buffer, (size_t)n)) < 0)
+    while ((n = bough_stream_receive_some(c->stream, buffer, sizeof(buffer))) > 0)
+        if ((rc = bough_stream_send_all(c->stream, buffer, (size_t)n)) < 0)
             break;
     CHECK_EQ(n, 0);
-    rc = bough_keep(rc, bough_stream_close(s));
-    bough_stream_free(s);
-    return rc;
+    return bough_keep(rc, bough_stream_close(c->stream));
 }
 
 struct serving {
@@ -147,13 +144,10 @@ struct serving {
     struct bough_tls *tls;
 };
 
-/* The transport becomes the TLS stream's, so not bough_serve(), which would free it. */
-static int serve_one(void *arg)
+static int serve(void *arg)
 {
     struct serving *serving = arg;
-    struct bough_stream *transport;
-    int rc = bough_listener_accept(serving->listener, &transport);
-    return rc < 0 ? rc : echo(transport, serving->tls);
+    return bough_serve(serving->listener, echo, serving->tls);
 }
 
 static int against_s_client(__attribute__((unused)) void *arg)
@@ -169,7 +163,7 @@ static int against_s_client(__attribute__((unused)) void *arg)
     CHECK_EQ(bough_tcp_listen("127.0.0.1", 0, &serving.listener), 0);
     snprintf(to, sizeof(to), "127.0.0.1:%u", bough_listener_port(serving.listener));
     bough_with_nursery (n, &rc) {
-        rc = bough_nursery_start_soon(n, serve_one, &serving);
+        rc = bough_nursery_start_service(n, serve, &serving);
         pid_t pid = start_openssl((char *[]){"openssl", "s_client", "-connect", to, "-CAfile",
                                              id.certificate, "-verify_return_error", NULL},
                                   &input, &output);

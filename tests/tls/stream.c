@@ -9,7 +9,7 @@ struct ends {
     struct bough_stream *client_transport, *server_transport;
     struct bough_stream *client, *server;
     const char *host;
-    int client_rc, server_rc;
+    int client_rc, server_rc; /* 1: not tried; the transport is the stream's once it is 0 */
 };
 
 static int client_side(void *arg)
@@ -37,10 +37,9 @@ static int shake_hands(struct ends *e)
         if (rc == 0)
             rc = bough_nursery_start_soon(n, server_side, e);
     }
-    /* What was never begun still has its transport. */
-    if (e->client_rc == 1)
+    if (e->client_rc != 0)
         bough_stream_free(e->client_transport);
-    if (e->server_rc == 1)
+    if (e->server_rc != 0)
         bough_stream_free(e->server_transport);
     return rc;
 }
@@ -120,8 +119,10 @@ TASK_TEST(a_certificate_for_another_host_is_refused_with_the_reason)
         CHECK_EQ(bough_nursery_start_soon(n, server_side, &e), 0);
         CHECK_EQ(bough_tls_connect(e.client_tls, e.client_transport, "there", &s), -EKEYREJECTED);
         CHECK_HAS(bough_error_message(bough_error_last()), "hostname mismatch");
+        bough_stream_free(e.client_transport);
     }
-    e.client_rc = 1;
+    if (e.server_rc != 0)
+        bough_stream_free(e.server_transport);
     close_both(&e);
     return rc;
 }
@@ -196,6 +197,7 @@ TASK_TEST(a_client_without_the_required_certificate_is_refused)
     CHECK_EQ(shake_hands(&e), 0);
     CHECK_EQ(e.server_rc, -EPROTO);
     close_both(&e);
+    identity_remove(&id);
     return 0;
 }
 
@@ -236,6 +238,7 @@ TASK_TEST(a_peer_that_does_not_speak_tls_is_a_protocol_error)
     CHECK_EQ(bough_memory_stream_pair(4096, &e.client_transport, &e.server_transport), 0);
     CHECK_EQ(bough_stream_send_all(e.server_transport, "HTTP/1.1 400 Bad Request\r\n\r\n", 28), 0);
     CHECK_EQ(bough_tls_connect(e.client_tls, e.client_transport, "here", &e.client), -EPROTO);
+    bough_stream_free(e.client_transport);
     bough_stream_free(e.server_transport);
     close_both(&e);
     return 0;
@@ -248,6 +251,7 @@ TASK_TEST(a_peer_that_closes_in_the_handshake_is_gone)
     CHECK_EQ(bough_memory_stream_pair(4096, &e.client_transport, &e.server_transport), 0);
     CHECK_EQ(bough_stream_send_eof(e.server_transport), 0);
     CHECK_EQ(bough_tls_connect(e.client_tls, e.client_transport, "here", &e.client), -EPIPE);
+    bough_stream_free(e.client_transport);
     bough_stream_free(e.server_transport);
     close_both(&e);
     return 0;
@@ -262,6 +266,28 @@ TASK_TEST(a_handshake_with_a_silent_peer_can_be_timed_out)
     bough_fail_after (5 * BOUGH_SEC, &rc)
         rc = bough_tls_connect(e.client_tls, e.client_transport, "here", &e.client);
     CHECK_EQ(rc, -ETIMEDOUT);
+    bough_stream_free(e.client_transport);
+    bough_stream_free(e.server_transport);
+    close_both(&e);
+    return 0;
+}
+
+TASK_TEST(the_transport_of_a_failed_handshake_stays_the_callers)
+{
+    struct ends e;
+    struct bough_stream *s;
+    char buffer[8];
+    open_both(&e, (struct bough_tls_options){0}, (struct bough_tls_options){0});
+    CHECK_EQ(bough_memory_stream_pair(4096, &e.client_transport, &e.server_transport), 0);
+    s = e.client_transport;
+    CHECK_EQ(bough_stream_send_all(e.server_transport, "not TLS, and more", 17), 0);
+    CHECK_EQ(bough_tls_connect(e.client_tls, s, "here", &s), -EPROTO);
+    CHECK(s == e.client_transport);
+    CHECK_EQ(bough_stream_send_all(e.server_transport, "still", 5), 0);
+    CHECK_EQ(bough_stream_receive_some(s, buffer, sizeof(buffer)), 5);
+    CHECK_EQ(bough_tls_connect(e.client_tls, s, "", &s), -EINVAL); /* before it begins */
+    CHECK_EQ(bough_stream_close(s), 0);
+    bough_stream_free(s);
     bough_stream_free(e.server_transport);
     close_both(&e);
     return 0;
