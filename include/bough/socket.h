@@ -34,7 +34,8 @@ struct bough_address {
 BOUGH_MUST_CHECK int bough_address_parse(const char *text, unsigned port,
                                          struct bough_address *ret_address);
 
-/* "127.0.0.1:80", "[::1]:80"; cut to fit. Returns 'text'. */
+/* "127.0.0.1:80", "[::1]:80", "unix:/run/x", "unix:@abstract" (each of its zero bytes is an '@', as
+ * ss(8) and the kernel's tables show it), "unix:(no name)"; cut to fit. Returns 'text'. */
 enum { BOUGH_ADDRESS_TEXT = 80 };
 const char *bough_address_format(const struct bough_address *address, char *text, size_t size);
 
@@ -50,7 +51,8 @@ BOUGH_MUST_CHECK int bough_socket_adopt(int fd);
 /* Close it; who waits for it gets -EBADF. Negative: nothing. Does not block. */
 void bough_socket_close(int fd);
 
-/* Connect. 0; when it was cancelled the socket is good for nothing but closing. */
+/* Connect. 0; when it was cancelled the socket is good for nothing but closing. When the queue of a
+ * Unix listener is full it tries again every few milliseconds, as connect(2) would wait. */
 BOUGH_MUST_CHECK int bough_socket_connect(int fd, const struct bough_address *to);
 
 /* The next connection: its descriptor. 'ret_from' may be NULL. */

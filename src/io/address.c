@@ -28,14 +28,28 @@ int bough_address_parse(const char *text, unsigned port, struct bough_address *r
     return 0;
 }
 
+/* A path ends at its first zero byte, if there is one; an abstract name begins with one and may have
+ * more of them. */
+static void format_unix(const struct sockaddr_un *un, size_t size, char *text, size_t text_size)
+{
+    char name[sizeof(un->sun_path) + 1] = "(no name)";
+    size_t length = size - offsetof(struct sockaddr_un, sun_path);
+    if (size > offsetof(struct sockaddr_un, sun_path) && length <= sizeof(un->sun_path)) {
+        bool is_abstract = un->sun_path[0] == '\0';
+        memcpy(name, un->sun_path, length);
+        name[length] = '\0';
+        for (size_t i = 0; is_abstract && i < length; i++)
+            name[i] = name[i] ? name[i] : '@';
+    }
+    snprintf(text, text_size, "unix:%s", name);
+}
+
 const char *bough_address_format(const struct bough_address *address, char *text, size_t size)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&address->storage;
     char host[64];
     if (sa->sa_family == AF_UNIX) {
-        const struct sockaddr_un *un = (const struct sockaddr_un *)sa;
-        snprintf(text, size, "unix:%.*s", (int)sizeof(un->sun_path), /* which need not end in NUL */
-                 un->sun_path[0] ? un->sun_path : "(no name)");
+        format_unix((const struct sockaddr_un *)sa, address->size, text, size);
     } else if (getnameinfo(sa, address->size, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0) {
         snprintf(text, size, "(no address)");
     } else {

@@ -3,12 +3,17 @@
 #include "bough/socket.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 #include "bough/error.h"
+#include "bough/time.h"
 #include "bough/wait.h"
 #include "io/fd.h"
+
+#define PAUSE_FIRST BOUGH_MS
+#define PAUSE_MOST (50 * BOUGH_MS)
 
 int bough_socket_open(int domain, int type, int protocol)
 {
@@ -77,6 +82,31 @@ static int connect_finish(int fd, const struct bough_address *to)
     return rc == -EISCONN ? 0 : rc;
 }
 
+/* A sleep does not see that the socket is closed, and its number may be another's by the end. */
+static int sleep_beside(int fd, int64_t duration)
+{
+    struct stat before, after;
+    int rc = fstat(fd, &before) < 0 ? -errno : bough_sleep(duration);
+    if (rc < 0)
+        return rc;
+    return fstat(fd, &after) == 0 && after.st_ino == before.st_ino ? 0 : -EBADF;
+}
+
+/* The listener's queue was full: the kernel does not say when there is room. */
+static int connect_patiently(int fd, const struct bough_address *to)
+{
+    int64_t pause = PAUSE_FIRST;
+    int rc;
+    do {
+        rc = sleep_beside(fd, pause);
+        if (rc < 0)
+            return rc;
+        pause = 2 * pause < PAUSE_MOST ? 2 * pause : PAUSE_MOST;
+        rc = connect_now(fd, to);
+    } while (rc == -EAGAIN || rc == -EINTR);
+    return rc;
+}
+
 int bough_socket_connect(int fd, const struct bough_address *to)
 {
     char text[BOUGH_ADDRESS_TEXT];
@@ -86,6 +116,8 @@ int bough_socket_connect(int fd, const struct bough_address *to)
     rc = connect_now(fd, to);
     if (rc == -EINPROGRESS || rc == -EINTR)
         rc = connect_finish(fd, to);
+    else if (rc == -EAGAIN && to->storage.ss_family == AF_UNIX)
+        rc = connect_patiently(fd, to);
     else
         bough_passed();
     if (rc == 0 || rc == -ECANCELED)

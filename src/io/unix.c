@@ -50,28 +50,7 @@ int bough_unix_address(const char *name, struct bough_address *ret_address)
     return 0;
 }
 
-/* Sleep, longer each time. */
-static int pause_a_while(int64_t *pause)
-{
-    int rc = bough_sleep(*pause);
-    *pause = 2 * *pause < PAUSE_MOST ? 2 * *pause : PAUSE_MOST;
-    return rc;
-}
-
 /* --- connecting --- */
-
-static int connect_patiently(int fd, const struct bough_address *to)
-{
-    int64_t pause = PAUSE_FIRST;
-    for (;;) {
-        int rc = bough_socket_connect(fd, to);
-        if (!bough_catch(&rc, -EAGAIN)) /* the queue is full */
-            return rc;
-        rc = pause_a_while(&pause);
-        if (rc < 0)
-            return rc;
-    }
-}
 
 int bough_unix_connect(const char *name, struct bough_stream **ret_stream)
 {
@@ -82,7 +61,7 @@ int bough_unix_connect(const char *name, struct bough_stream **ret_stream)
     int fd = bough_socket_open(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
-    rc = connect_patiently(fd, &to);
+    rc = bough_socket_connect(fd, &to);
     if (rc < 0) {
         bough_socket_close(fd);
         return rc;
@@ -202,14 +181,12 @@ static int lock_patiently(int fd)
     int64_t pause = PAUSE_FIRST;
     for (;;) {
         int rc = sys_call(EINTR, flock(fd, LOCK_EX | LOCK_NB));
-        if (rc == -EAGAIN)
-            rc = pause_a_while(&pause);
-        else if (rc != -EINTR)
+        if (rc != -EAGAIN && rc != -EINTR)
             return rc;
-        else
-            rc = bough_checkpoint();
+        rc = rc == -EAGAIN ? bough_sleep(pause) : bough_checkpoint();
         if (rc < 0)
             return rc;
+        pause = 2 * pause < PAUSE_MOST ? 2 * pause : PAUSE_MOST;
     }
 }
 

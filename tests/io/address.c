@@ -91,7 +91,17 @@ TEST(unix_sockets_have_a_path_or_no_name)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "/run/x"};
     unix_text(&un, sizeof(un), "unix:/run/x");
+    unix_text(&un, offsetof(struct sockaddr_un, sun_path) + 4,
+              "unix:/run"); /* as long as it says */
     unix_text(&(struct sockaddr_un){.sun_family = AF_UNIX}, sizeof(sa_family_t), "unix:(no name)");
+}
+
+TEST(an_abstract_name_is_shown_as_ss_does)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "\0demo\0x"};
+    unix_text(&un, offsetof(struct sockaddr_un, sun_path) + 5, "unix:@demo");
+    unix_text(&un, offsetof(struct sockaddr_un, sun_path) + 8, "unix:@demo@x@");
+    unix_text(&un, offsetof(struct sockaddr_un, sun_path) + 1, "unix:@");
 }
 
 /* The kernel does not end a path that fills its field. */

@@ -91,6 +91,7 @@ TASK_TEST(names_are_paths_or_abstract)
     CHECK_STR(bough_address_format(&a, text, sizeof(text)), "unix:/run/x");
     CHECK_EQ(a.size, offsetof(struct sockaddr_un, sun_path) + 7);
     CHECK_EQ(bough_unix_address("@x", &a), 0);
+    CHECK_STR(bough_address_format(&a, text, sizeof(text)), "unix:@x");
     CHECK_EQ(a.size, offsetof(struct sockaddr_un, sun_path) + 2);
     CHECK_EQ(memcmp(((struct sockaddr_un *)&a.storage)->sun_path, "\0x", 2), 0);
     CHECK_EQ(bough_unix_address("", &a), -EINVAL);
@@ -357,6 +358,46 @@ VIRTUAL_IO_TEST(connecting_waits_while_the_queue_is_full)
     close(listener);
     CHECK_EQ(unlink(p.path), 0);
     place_remove(&p);
+    return rc;
+}
+
+struct attempt {
+    int fd;
+    struct bough_address to;
+};
+
+static int attempt(void *arg)
+{
+    struct attempt *a = arg;
+    return bough_socket_connect(a->fd, &a->to);
+}
+
+VIRTUAL_IO_TEST(a_socket_that_is_closed_while_it_waits_for_the_queue_is_not_mistaken_for_another)
+{
+    struct attempt a;
+    struct waiter w = {.call = attempt, .object = &a};
+    char name[64];
+    int rc = 0, listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(name, sizeof(name), "@bough-test-%d-full", (int)getpid());
+    CHECK_EQ(bough_unix_address(name, &a.to), 0);
+    CHECK_EQ(bind(listener, (struct sockaddr *)&a.to.storage, a.to.size), 0);
+    CHECK_EQ(listen(listener, 0), 0);
+    CHECK_EQ(connect(first, (struct sockaddr *)&a.to.storage, a.to.size), 0);
+    a.fd = bough_socket_open(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_EQ(call_timed(BOUGH_SEC, attempt, &a), -ETIMEDOUT);
+    bough_with_nursery (n, &rc) {
+        waiter_start(n, &w);
+        CHECK_EQ(bough_sleep(BOUGH_MINUTE), 0);
+        CHECK_EQ(w.rc, STILL_WAITING);
+        bough_socket_close(a.fd);
+        CHECK_EQ(bough_socket_open(AF_UNIX, SOCK_STREAM, 0), a.fd); /* the same number again */
+        close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+    }
+    CHECK_EQ(w.rc, -EBADF);
+    bough_socket_close(a.fd);
+    close(first);
+    close(listener);
     return rc;
 }
 
