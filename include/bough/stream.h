@@ -47,7 +47,8 @@ BOUGH_MUST_CHECK int bough_stream_send_all(struct bough_stream *s, const void *d
 
 /* Receive what there is, at least one byte, at most 'size' (and INT_MAX), waiting for it. A
  * checkpoint. The number of bytes; 0: the end, the peer has sent all it will; -EPIPE: the peer is
- * gone; -EBADF; -EBUSY; -ECANCELED: nothing was taken; -EINVAL: size is 0. */
+ * gone, and stays so: a connection that was lost never looks like an end; -EBADF; -EBUSY;
+ * -ECANCELED: nothing was taken; -EINVAL: size is 0. */
 BOUGH_MUST_CHECK int bough_stream_receive_some(struct bough_stream *s, void *ret_buffer,
                                                size_t size);
 

@@ -3,6 +3,10 @@
  * The system call comes first; only when it says EAGAIN the task waits. One thing saves a call a
  * message: after a receive that did not fill its buffer a TCP socket was empty, so the next one
  * waits first ('drained'). Other descriptors may return less for other reasons: a line, a message.
+ *
+ * The system tells once that a connection is lost, in whichever direction asks first; after that
+ * receiving looks like the end. But a message that was cut off must not pass for a whole one, so it
+ * is kept here ('lost').
  * SPDX-License-Identifier: MIT */
 #include "io/fdstream.h"
 
@@ -24,6 +28,7 @@ struct fd_stream {
     bool drained;
     bool sending, receiving; /* a task is in it */
     bool ended;              /* send_eof was called */
+    int lost;                /* the connection was, by this error; 0: not that we know */
     bool orphan;             /* freed while a task was in it: the last one out frees it */
 };
 
@@ -47,6 +52,15 @@ static int transport_failed(int rc)
     default:
         return bough_fail(rc, "the stream failed: %s", bough_error_name(rc));
     }
+}
+
+/* A call on the descriptor has failed. */
+static int failed(struct fd_stream *f, int rc)
+{
+    if (f->is_socket &&
+        (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENETUNREACH))
+        f->lost = rc;
+    return transport_failed(rc);
 }
 
 static int busy(const char *direction)
@@ -83,7 +97,7 @@ static int send_rest(struct fd_stream *f, const char *data, size_t size)
             if (n < 0)
                 return n;
         } else if (n != -EINTR) {
-            return transport_failed(n);
+            return failed(f, n);
         }
         if (f->fd < 0) /* closed while we waited */
             return transport_failed(-EBADF);
@@ -121,10 +135,12 @@ static int receive(struct fd_stream *f, void *buffer, size_t size)
 {
     for (;;) {
         int n = f->drained ? -EAGAIN : read_some(f, buffer, size);
-        if (n >= 0) {
-            f->drained = f->is_tcp && n > 0 && (size_t)n < size;
+        if (n > 0) {
+            f->drained = f->is_tcp && (size_t)n < size;
             return n;
         }
+        if (n == 0)
+            return f->lost ? transport_failed(f->lost) : 0;
         if (n == -EAGAIN) {
             n = bough__fd_wait(f->fd, BOUGH_READABLE);
             if (n < 0)
@@ -133,7 +149,7 @@ static int receive(struct fd_stream *f, void *buffer, size_t size)
                 return transport_failed(-EBADF);
             f->drained = false;
         } else if (n != -EINTR) {
-            return transport_failed(n);
+            return failed(f, n);
         }
     }
 }
@@ -212,6 +228,8 @@ static int call_and_wait(struct fd_stream *f, enum bough_direction direction,
 {
     for (;;) {
         int n = call(f->fd, arg);
+        if (n == 0 && direction == BOUGH_READABLE && f->lost)
+            return transport_failed(f->lost);
         if (n >= 0)
             return n;
         if (n == -EAGAIN) {
@@ -221,7 +239,7 @@ static int call_and_wait(struct fd_stream *f, enum bough_direction direction,
             if (f->fd < 0)
                 return transport_failed(-EBADF);
         } else if (n != -EINTR) {
-            return transport_failed(n);
+            return failed(f, n);
         }
     }
 }

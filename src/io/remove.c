@@ -84,13 +84,15 @@ static int leave(struct removal *r)
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* Remove 'name', or enter it if it is a directory. */
+/* Remove 'name', or enter it if it is a directory. An empty one needs no descriptor. */
 static int remove_one(struct removal *r, int at, const char *name)
 {
     int rc = sys_call(EACCES, unlinkat(at, name, 0));
     if (rc == -EISDIR || rc == -EPERM) {
-        int entered = enter(r, at, name);
-        return entered == -ENOTDIR ? rc : entered;
+        int as_directory = sys_call(EACCES, unlinkat(at, name, AT_REMOVEDIR));
+        if (as_directory == -ENOTEMPTY || as_directory == -EEXIST)
+            as_directory = enter(r, at, name);
+        rc = as_directory == -ENOTDIR ? rc : as_directory;
     }
     return rc == -ENOENT ? 0 : rc;
 }
