@@ -198,6 +198,8 @@ static int wait_for_poll(struct bough_postgres *p, PostgresPollingStatusType wan
 
 static bool is_refusal(const char *message)
 {
+    if (strstr(message, "expected authentication request")) /* it is no PostgreSQL */
+        return false;
     return strstr(message, "authentication") || strstr(message, "password") ||
            strstr(message, "no pg_hba.conf entry") || strstr(message, "role \"");
 }

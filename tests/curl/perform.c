@@ -254,6 +254,33 @@ CURL_TEST(broken_answers_are_told_apart)
     return 0;
 }
 
+CURL_TEST(an_answer_may_be_cut_off_or_reset_at_every_byte)
+{
+    struct page page;
+    char path[32];
+    for (int size = 0; size < CUT; size++) {
+        snprintf(path, sizeof(path), "/cut/%d", size);
+        int rc = get(c, server, path, &page);
+        /* To curl, an end among the headers is the end of the headers, and of an empty body. */
+        CHECK(rc == -EPIPE || (rc == 0 && size < CUT - 5 && page.size == 0));
+        snprintf(path, sizeof(path), "/reset/%d", size);
+        CHECK_EQ(get(c, server, path, &page), -EPIPE);
+        CHECK_HAS(last_message(), "curl error ");
+    }
+    return 0;
+}
+
+CURL_TEST(a_server_that_never_answers_is_timed_out)
+{
+    struct page page;
+    int rc = 0;
+    bough_fail_after (50 * BOUGH_MS, &rc)
+        rc = get(c, server, "/hang", &page);
+    CHECK_EQ(rc, -ETIMEDOUT);
+    CHECK_EQ(server->answered, 1);
+    return 0;
+}
+
 CURL_TEST(a_bad_url_is_invalid)
 {
     struct page page;

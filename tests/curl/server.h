@@ -25,6 +25,17 @@ static inline int answer(struct bough_stream *s, const char *status, const char 
     return rc == 0 ? bough_stream_send_all(s, body, size) : rc;
 }
 
+/* The first bytes of an answer of CUT bytes, and then the end, or a reset. */
+enum { CUT = 43 };
+static inline int cut_off(struct bough_stream *s, const char *size, bool reset)
+{
+    static const char whole[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole";
+    struct linger at_once = {.l_onoff = reset};
+    _Static_assert(sizeof(whole) - 1 == CUT, "its size");
+    setsockopt(bough_stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    return bough_stream_send_all(s, whole, strtoul(size, NULL, 10));
+}
+
 /* One request. 1: the connection goes on. */
 static inline int serve_target(struct server *server, struct bough_stream *s, const char *target)
 {
@@ -47,6 +58,10 @@ static inline int serve_target(struct server *server, struct bough_stream *s, co
     if (strcmp(target, "/short") == 0)
         return bough_stream_send_all(s, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all",
                                      47);
+    if (strncmp(target, "/cut/", 5) == 0)
+        return cut_off(s, target + 5, false);
+    if (strncmp(target, "/reset/", 7) == 0)
+        return cut_off(s, target + 7, true);
     if (strcmp(target, "/nothing") == 0)
         return 0;
     if (strcmp(target, "/garbage") == 0)

@@ -229,6 +229,35 @@ HTTP_TEST(a_client_may_be_reset_at_every_byte)
     return 0;
 }
 
+/* How many bytes came, up to 'size'. */
+static size_t take(struct bough_stream *s, size_t size)
+{
+    char text[4096];
+    size_t have = 0;
+    int n = 1;
+    CHECK(size <= sizeof(text));
+    while (have < size && (n = bough_stream_receive_some(s, text, size - have)) > 0)
+        have += (size_t)n;
+    CHECK(n >= 0);
+    return have;
+}
+
+HTTP_TEST(a_client_may_reset_at_every_byte_of_the_answer)
+{
+    size_t whole = strlen(ask(site, "GET /pieces HTTP/1.1\r\n" LAST));
+    for (size_t i = 0; i <= whole; i++) {
+        struct linger reset = {1, 0};
+        struct bough_stream *s = dial(site);
+        put(s, "GET /pieces HTTP/1.1\r\n" LAST);
+        CHECK_EQ(take(s, i), i);
+        setsockopt(bough_stream_fd(s), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        bough_stream_free(s);
+    }
+    CHECK_HAS(ask(site, "GET /alive HTTP/1.1\r\n" LAST), "/alive");
+    CHECK_EQ(site->failed, 0);
+    return 0;
+}
+
 HTTP_TEST(a_client_may_end_at_every_byte)
 {
     static const char request[] =
