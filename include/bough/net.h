@@ -32,12 +32,33 @@ BOUGH_BEGIN_DECLS
 /* --- names --- */
 
 /* The addresses of 'host', at most 'capacity' of them, in the order in which the system prefers
- * them: by getaddrinfo() in a worker thread, so the hosts file and all that is configured count.
- * 'host' may be an address, too. A checkpoint. How many were found, at least 1; -ENOENT: no such
- * host; -EHOSTUNREACH: the name server does not answer; -EINVAL; -ECANCELED (the thread's result is
- * thrown away when it comes); -ENOMEM, -EAGAIN (no thread). */
+ * them: by getaddrinfo() in a worker thread, so the hosts file and all that is configured count; or
+ * by the resolver of the run, if it has one (below). 'host' may be an address, too. A checkpoint.
+ * How many were found, at least 1; -ENOENT: no such host; -EHOSTUNREACH: the name server does not
+ * answer; -EINVAL; -ECANCELED (a thread's result is thrown away when it comes); -ENOMEM, -EAGAIN
+ * (no thread). */
 BOUGH_MUST_CHECK int bough_resolve(const char *host, unsigned port,
                                    struct bough_address *ret_addresses, unsigned capacity);
+
+/* Who is asked for names: getaddrinfo(), unless the run has another one, such as bough-ares
+ * (bough/ares.h). It is also the place for a table of names in a test. */
+struct bough_resolver {
+    /* What bough_resolve() does once it knows that 'host' is a name and 'capacity' is not 0. Waits;
+     * a checkpoint. Returns what bough_resolve() does. */
+    int (*resolve)(struct bough_resolver *resolver, const char *host, unsigned port,
+                   struct bough_address *ret_addresses, unsigned capacity);
+};
+
+/* From now on this run asks 'resolver' (NULL: getaddrinfo() again) wherever it is given a name:
+ * bough_resolve(), connecting, listening. It stays yours, and must live as long as it is set and
+ * anybody waits in it. Does not block. 0; -ENOMEM, but not for NULL. */
+BOUGH_MUST_CHECK int bough_resolver_set(struct bough_resolver *resolver);
+struct bough_resolver *bough_resolver_get(void);
+
+/* bough_resolve(), by a resolver that need not be the one of the run. NULL: getaddrinfo(). */
+BOUGH_MUST_CHECK int bough_resolve_by(struct bough_resolver *resolver, const char *host,
+                                      unsigned port, struct bough_address *ret_addresses,
+                                      unsigned capacity);
 
 /* --- connecting --- */
 

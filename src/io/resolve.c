@@ -1,4 +1,4 @@
-/* Names to addresses: getaddrinfo() in a worker thread.
+/* Names to addresses: getaddrinfo() in a worker thread, or whatever resolver the run has.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <netdb.h>
@@ -9,8 +9,11 @@
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/net.h"
+#include "bough/task.h"
 #include "bough/thread.h"
 #include "bough/wait.h"
+
+/* --- getaddrinfo() in a thread --- */
 
 struct query {
     int result; /* an EAI_ code */
@@ -106,14 +109,42 @@ static int resolve_name(const char *host, unsigned port, struct bough_address *r
     return rc;
 }
 
-int bough_resolve(const char *host, unsigned port, struct bough_address *ret_addresses,
-                  unsigned capacity)
+/* --- who is asked --- */
+
+static struct bough_local run_resolver; /* its value in a run; NULL: getaddrinfo() */
+
+struct bough_resolver *bough_resolver_get(void)
+{
+    return bough_run_local_get(&run_resolver);
+}
+
+int bough_resolver_set(struct bough_resolver *resolver)
+{
+    /* So that taking none away needs no memory. */
+    return resolver == bough_resolver_get() ? 0 : bough_run_local_set(&run_resolver, resolver);
+}
+
+static int ask(struct bough_resolver *resolver, const char *host, unsigned port,
+               struct bough_address *ret_addresses, unsigned capacity)
+{
+    int rc = resolver->resolve(resolver, host, port, ret_addresses, capacity);
+    if (rc == 0 || (rc > 0 && (unsigned)rc > capacity))
+        return bough_fail(-EPROTO,
+                          "the resolver has %d addresses for %s, where 1 to %u are asked for", rc,
+                          host, capacity);
+    return rc;
+}
+
+int bough_resolve_by(struct bough_resolver *resolver, const char *host, unsigned port,
+                     struct bough_address *ret_addresses, unsigned capacity)
 {
     struct bough_address address;
     if (capacity == 0 || port > 65535 || !*host)
         return bough_fail(-EINVAL, "cannot look up \"%s\", port %u, for %u addresses", host, port,
                           capacity);
     int rc = bough_address_parse(host, port, &address);
+    if (rc == -EINVAL && resolver)
+        return ask(resolver, host, port, ret_addresses, capacity);
     if (rc == -EINVAL)
         return resolve_name(host, port, ret_addresses, capacity);
     rc = bough_pass();
@@ -121,4 +152,10 @@ int bough_resolve(const char *host, unsigned port, struct bough_address *ret_add
         return rc;
     *ret_addresses = address;
     return 1;
+}
+
+int bough_resolve(const char *host, unsigned port, struct bough_address *ret_addresses,
+                  unsigned capacity)
+{
+    return bough_resolve_by(bough_resolver_get(), host, port, ret_addresses, capacity);
 }

@@ -69,6 +69,106 @@ TEST(a_host_that_there_is_not_is_not_found)
     run_io(__FILE__, __LINE__, true, resolve_nobody);
 }
 
+/* --- another resolver --- */
+
+/* A table of one name; it counts how often it is asked. */
+struct table {
+    struct bough_resolver resolver;
+    unsigned asked;
+    int answer; /* instead of 2, if it is not 0 */
+};
+
+static int table_resolve(struct bough_resolver *resolver, const char *host, unsigned port,
+                         struct bough_address *ret_addresses, unsigned capacity)
+{
+    struct table *table = bough_container_of(resolver, struct table, resolver);
+    int rc = bough_checkpoint();
+    table->asked++;
+    if (rc < 0)
+        return rc;
+    if (table->answer)
+        return table->answer;
+    if (strcmp(host, "here.test") != 0)
+        return bough_fail(-ENOENT, "there is no %s in the table", host);
+    for (unsigned i = 0; i < 2 && i < capacity; i++)
+        CHECK_EQ(bough_address_parse(i ? "127.0.0.1" : "127.0.0.2", port, &ret_addresses[i]), 0);
+    return capacity < 2 ? 1 : 2;
+}
+
+IO_TEST(a_run_may_have_a_resolver_of_its_own)
+{
+    struct table table = {.resolver = {table_resolve}};
+    struct bough_address found[4];
+    int rc = 0;
+    CHECK(!bough_resolver_get());
+    CHECK_EQ(bough_resolver_set(&table.resolver), 0);
+    CHECK(bough_resolver_get() == &table.resolver);
+    bough_assert_checkpoints (&rc)
+        rc = bough_resolve("here.test", 80, found, 4);
+    CHECK_EQ(rc, 2);
+    CHECK_EQ(bough_address_port(&found[1]), 80);
+    CHECK_EQ(bough_resolve("here.test", 80, found, 1), 1);
+    CHECK_EQ(bough_resolve("elsewhere.test", 80, found, 4), -ENOENT);
+    CHECK_EQ(table.asked, 3);
+    CHECK_EQ(bough_resolve("127.0.0.1", 80, found, 4), 1); /* no name */
+    CHECK_EQ(bough_resolve("", 80, found, 4), -EINVAL);
+    CHECK_EQ(bough_resolver_set(NULL), 0);
+    CHECK(bough_resolve("localhost", 80, found, 4) >= 1);
+    CHECK_EQ(table.asked, 3);
+    return 0;
+}
+
+IO_TEST(one_may_be_asked_that_is_not_the_runs)
+{
+    struct table table = {.resolver = {table_resolve}};
+    struct bough_address found[4];
+    CHECK_EQ(bough_resolve_by(&table.resolver, "here.test", 80, found, 4), 2);
+    CHECK(bough_resolve_by(NULL, "localhost", 80, found, 4) >= 1);
+    CHECK_EQ(table.asked, 1);
+    return 0;
+}
+
+/* Nobody listens at the first of the two addresses, so this is a race, too. */
+IO_TEST(connecting_and_listening_ask_it)
+{
+    struct table table = {.resolver = {table_resolve}};
+    struct bough_listener *l;
+    struct bough_stream *s;
+    CHECK_EQ(bough_tcp_listen("127.0.0.1", 0, &l), 0);
+    CHECK_EQ(bough_resolver_set(&table.resolver), 0);
+    CHECK_EQ(bough_tcp_connect("here.test", bough_listener_port(l), &s), 0);
+    bough_stream_free(s);
+    bough_listener_free(l);
+    CHECK_EQ(bough_tcp_connect("elsewhere.test", 80, &s), -ENOENT);
+    CHECK_EQ(bough_tcp_listen("here.test", 0, &l), 0);
+    bough_listener_free(l);
+    CHECK_EQ(table.asked, 3);
+    return 0;
+}
+
+IO_TEST(a_resolver_that_answers_nonsense_breaks_the_protocol)
+{
+    struct table table = {.resolver = {table_resolve}};
+    struct bough_address found[4];
+    table.answer = 5;
+    CHECK_EQ(bough_resolve_by(&table.resolver, "here.test", 80, found, 4), -EPROTO);
+    return 0;
+}
+
+static int set_resolver(void *arg)
+{
+    CHECK(!bough_resolver_get());
+    CHECK_EQ(bough_resolver_set(NULL), 0); /* takes no memory */
+    return bough_resolver_set(arg);
+}
+
+TEST(a_resolver_is_set_for_one_run_and_needs_memory)
+{
+    struct table table = {.resolver = {table_resolve}};
+    CHECK_EQ(bough_run(set_resolver, &table.resolver), 0);
+    CHECK(bough_test_faults(BOUGH_FAULT_MEMORY, set_resolver, &table.resolver) >= 1);
+}
+
 /* --- cancels --- */
 
 static int resolve_localhost(void *arg)
