@@ -3,7 +3,8 @@
  *
  * A driver does four things: it tells the time, it waits until something happens or a deadline
  * comes and wakes whoever waited for it, it watches file descriptors, and it can be interrupted
- * while it waits. All but interrupt() are called in the run's thread.
+ * while it waits. It may do more: whole calls on files, of which a disk is never "ready". All but
+ * interrupt() are called in the run's thread.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,6 +13,37 @@
 BOUGH_BEGIN_DECLS
 
 enum bough_direction { BOUGH_READABLE, BOUGH_WRITABLE };
+
+enum bough_operation_kind {
+    BOUGH_OPERATION_NONE,   /* one that no driver does */
+    BOUGH_OPERATION_OPEN,   /* path, flags, mode: close-on-exec; the descriptor */
+    BOUGH_OPERATION_CLOSE,  /* fd */
+    BOUGH_OPERATION_READ,   /* fd, data, size, offset: how many bytes */
+    BOUGH_OPERATION_WRITE,  /* the same */
+    BOUGH_OPERATION_SYNC,   /* fd; flags: 1, only the data */
+    BOUGH_OPERATION_STAT,   /* fd (or AT_FDCWD), path, flags of statx(2); data: a struct statx */
+    BOUGH_OPERATION_UNLINK, /* path, flags of unlinkat(2) */
+    BOUGH_OPERATION_RENAME, /* path to other */
+    BOUGH_OPERATION_MKDIR,  /* path, mode */
+    BOUGH_OPERATION_KINDS
+};
+
+/* A system call on a file, with what it takes; the rest is 0. What it comes to is what the call
+ * would return, or a negative errno. */
+struct bough_operation {
+    enum bough_operation_kind kind;
+    int fd;
+    const char *path, *other;
+    void *data;
+    size_t size;
+    int64_t offset; /* -1: the file's position, which moves on */
+    int flags;
+    unsigned mode;
+    /* Set by who submits it. */
+    struct bough_wait *wait;
+    /* The driver's. */
+    unsigned request;
+};
 
 struct bough_driver {
     const char *name;
@@ -51,6 +83,17 @@ struct bough_driver {
 
     /* 'fd' is about to be closed: wake its waiters with -EBADF and forget it. */
     void (*closing)(struct bough_driver *driver, int fd);
+
+    /* Optional (NULL: there are none). Do 'operation' and wake operation->wait with what it came to;
+     * the operation and all that it points to stay until then. 0: the caller parks next. -ENOSYS,
+     * also as what it comes to: the driver does none like that after all, and nothing has happened.
+     * -ENOMEM: not now. */
+    int (*submit)(struct bough_driver *driver, struct bough_operation *operation);
+
+    /* The waiter would rather not have it (from its abort, which answers that a wake will still
+     * come): try to take it back. If it is not too late it comes to -ECANCELED or -EINTR, and has
+     * done nothing. */
+    void (*recall)(struct bough_driver *driver, struct bough_operation *operation);
 
     /* Others want this thread, too: wait() is called as often when nothing is watched. */
     bool shared;

@@ -24,14 +24,16 @@
  *
  * A disk is never "ready": a call either finds in memory what it needs, or blocks. So a read first
  * asks for what is in the system's cache, which costs a system call and no more; all else is done
- * in a worker thread (bough/thread.h; their number is limited), while the task waits and the others
- * run.
+ * by the driver, if it can (io_uring), or in a worker thread (bough/thread.h; their number is
+ * limited), while the task waits and the others run.
  *
  * Each call is a checkpoint, but where it says that it does not block. Cancelled before it begins:
- * -ECANCELED, and nothing has happened. A thread cannot be called back, though: cancelled later,
- * the call waits until the thread is done (which the disk decides, or the server behind it), and
- * what has happened is what it returns. The next checkpoint fails. Other results < 0 are the
- * system's errors, with the path in the detail; -EAGAIN: no thread to be had.
+ * -ECANCELED, and nothing has happened. A thread cannot be called back, though, nor can a disk:
+ * cancelled later, the call waits until it is done (which the disk decides, or the server behind
+ * it), and what has happened is what it returns. The next checkpoint fails. (io_uring can take back
+ * what still waits for others, as for the other end of a pipe: -ECANCELED, and nothing has
+ * happened.) Other results < 0 are the system's errors, with the path in the detail; -EAGAIN: no
+ * thread to be had.
  *
  * A file may be used by several tasks at once, as by several threads: give positions then.
  * SPDX-License-Identifier: MIT */

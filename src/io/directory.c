@@ -1,4 +1,4 @@
-/* Directories, and files by their names: in threads.
+/* Directories, and files by their names.
  * SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <errno.h>
@@ -13,76 +13,65 @@
 
 /* --- names --- */
 
-static int stat_it(void *arg)
-{
-    const struct path_call *c = arg;
-    return sys_call(EIO, fstatat(AT_FDCWD, c->path, c->stat, c->flags));
-}
-
-static int stat_by(const char *path, int flags, struct stat *ret_stat)
-{
-    struct stat st;
-    struct path_call c = {.path = path, .flags = flags, .stat = &st};
-    int rc = bough__path_call(stat_it, &c, "stat");
-    if (rc == 0)
-        *ret_stat = st;
-    return rc;
-}
-
 int bough_path_stat(const char *path, struct stat *ret_stat)
 {
-    return stat_by(path, 0, ret_stat);
+    return bough__stat_call(&(struct bough_operation){.fd = AT_FDCWD, .path = path}, ret_stat);
 }
 
 int bough_path_lstat(const char *path, struct stat *ret_stat)
 {
-    return stat_by(path, AT_SYMLINK_NOFOLLOW, ret_stat);
+    struct bough_operation o = {.fd = AT_FDCWD, .path = path, .flags = AT_SYMLINK_NOFOLLOW};
+    return bough__stat_call(&o, ret_stat);
 }
 
-static int rename_it(void *arg)
+static int rename_it(void *operation)
 {
-    const struct path_call *c = arg;
-    return sys_call(EXDEV, rename(c->path, c->other));
+    const struct bough_operation *o = operation;
+    return sys_call(EXDEV, rename(o->path, o->other));
 }
 
 int bough_path_rename(const char *from, const char *to)
 {
-    return bough__path_call(rename_it, &(struct path_call){.path = from, .other = to}, "rename");
+    struct bough_operation o = {.kind = BOUGH_OPERATION_RENAME, .path = from, .other = to};
+    return bough__path_call(rename_it, &o, "rename");
 }
 
-static int unlink_it(void *arg)
+static int unlink_it(void *operation)
 {
-    const struct path_call *c = arg;
-    return sys_call(EACCES, unlinkat(AT_FDCWD, c->path, c->flags));
+    const struct bough_operation *o = operation;
+    return sys_call(EACCES, unlinkat(AT_FDCWD, o->path, o->flags));
 }
 
 int bough_path_unlink(const char *path)
 {
-    return bough__path_call(unlink_it, &(struct path_call){.path = path}, "unlink");
+    struct bough_operation o = {.kind = BOUGH_OPERATION_UNLINK, .path = path};
+    return bough__path_call(unlink_it, &o, "unlink");
 }
 
 int bough_path_rmdir(const char *path)
 {
-    struct path_call c = {.path = path, .flags = AT_REMOVEDIR};
-    return bough__path_call(unlink_it, &c, "rmdir");
+    struct bough_operation o = {
+        .kind = BOUGH_OPERATION_UNLINK, .path = path, .flags = AT_REMOVEDIR};
+    return bough__path_call(unlink_it, &o, "rmdir");
 }
 
-static int mkdir_it(void *arg)
+static int mkdir_it(void *operation)
 {
-    const struct path_call *c = arg;
-    return sys_call(ENOSPC, mkdir(c->path, (mode_t)c->mode));
+    const struct bough_operation *o = operation;
+    return sys_call(ENOSPC, mkdir(o->path, (mode_t)o->mode));
 }
 
 int bough_path_mkdir(const char *path, unsigned mode)
 {
-    return bough__path_call(mkdir_it, &(struct path_call){.path = path, .mode = mode}, "mkdir");
+    struct bough_operation o = {.kind = BOUGH_OPERATION_MKDIR, .path = path, .mode = mode};
+    return bough__path_call(mkdir_it, &o, "mkdir");
 }
 
 /* --- what is in a directory --- */
 
 /* The names one behind the other, and what belongs to each; put together when all are there. */
 struct listing {
-    struct path_call call; /* first */
+    struct bough_operation operation; /* first */
     struct bough_directory_entry *entries;
     size_t count, room;
     char *names;
@@ -163,7 +152,7 @@ static int listing_join(struct listing *l)
 static int listing_read(void *arg)
 {
     struct listing *l = arg;
-    int fd = sys_call(EMFILE, open(l->call.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fd = sys_call(EMFILE, open(l->operation.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return fd;
     DIR *directory = sys_fails(SYS_FAULT_MEMORY) ? (errno = ENOMEM, (DIR *)NULL) : fdopendir(fd);
@@ -180,8 +169,8 @@ static int listing_read(void *arg)
 int bough_directory_read(const char *path, struct bough_directory_entry **ret_entries,
                          size_t *ret_count)
 {
-    struct listing l = {.call.path = path};
-    int rc = bough__path_call(listing_read, &l.call, "read the directory");
+    struct listing l = {.operation.path = path};
+    int rc = bough__path_call(listing_read, &l.operation, "read the directory");
     free(l.names);
     if (rc < 0) {
         free(l.entries);

@@ -1,7 +1,6 @@
-/* Files: what is cached at once, the rest in a thread.
+/* Files: what is cached at once, the rest by the driver or in a thread.
  *
- * The descriptor is shared by the handle and by each call that is under way in a thread; the last
- * one closes it. So a close or a free never has to wait for a call, and no call finds another file
+ * The descriptor is shared by the handle and by each call that is under way; the last one closes it. So a close or a free never has to wait for a call, and no call finds another file
  * under its number.
  * SPDX-License-Identifier: MIT */
 #include "io/file.h"
@@ -10,12 +9,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 #include "bough/error.h"
-#include "bough/thread.h"
 #include "bough/wait.h"
 
 struct bough_file {
@@ -26,33 +25,14 @@ struct bough_file {
     bool orphan;  /* freed, with calls under way */
 };
 
-/* --- in a thread --- */
+/* --- by name --- */
 
-static int close_it(void *arg)
+int bough__path_call(bough_thread_fn *fn, struct bough_operation *o, const char *what)
 {
-    int rc = close(*(int *)arg) < 0 && errno != EINTR ? -errno : 0;
-    return rc < 0 ? rc : sys_call(EIO, 0); /* closed in any case */
-}
-
-static int run(int (*fn)(void *arg), void *arg)
-{
-    return bough_thread_run_with(&(struct bough_thread_options){.what = "a file"}, fn, arg);
-}
-
-int bough__file_thread_always(int (*fn)(void *arg), void *arg)
-{
-    int rc = 0;
-    bough_shielded (BOUGH_NEVER, &rc)
-        rc = run(fn, arg);
-    return rc;
-}
-
-int bough__path_call(int (*fn)(void *call), struct path_call *call, const char *what)
-{
-    int rc = run(fn, call);
+    int rc = bough__operation(o, fn);
     if (rc >= 0 || rc == -ECANCELED)
         return rc;
-    return bough_fail(rc, "%s %s: %s", what, call->path, bough_error_name(rc));
+    return bough_fail(rc, "%s %s: %s", what, o->path, bough_error_name(rc));
 }
 
 /* --- opening --- */
@@ -72,16 +52,17 @@ int bough_file_adopt(int fd, struct bough_file **ret_file)
     return 0;
 }
 
-static int open_it(void *arg)
+static int open_it(void *operation)
 {
-    const struct path_call *c = arg;
-    return sys_call(EMFILE, open(c->path, c->flags | O_CLOEXEC, (mode_t)c->mode));
+    const struct bough_operation *o = operation;
+    return sys_call(EMFILE, open(o->path, o->flags | O_CLOEXEC, (mode_t)o->mode));
 }
 
 int bough_file_open(const char *path, int flags, unsigned mode, struct bough_file **ret_file)
 {
-    struct path_call c = {.path = path, .flags = flags, .mode = mode};
-    int fd = bough__path_call(open_it, &c, "open");
+    struct bough_operation o = {
+        .kind = BOUGH_OPERATION_OPEN, .path = path, .flags = flags, .mode = mode};
+    int fd = bough__path_call(open_it, &o, "open");
     if (fd < 0)
         return fd;
     int rc = bough_file_adopt(fd, ret_file);
@@ -96,15 +77,6 @@ int bough_file_fd(const struct bough_file *f)
 }
 
 /* --- calls on an open file --- */
-
-struct file_call {
-    struct bough_file *file;
-    int fd;
-    void *data;
-    size_t size;
-    int64_t offset; /* -1: at the position */
-    struct stat *stat;
-};
 
 /* Is nobody left who needs the descriptor? */
 static bool is_last(const struct bough_file *f)
@@ -130,14 +102,14 @@ static BOUGH_COLD int failed(int rc, const char *what)
     return rc == -ECANCELED ? rc : bough_fail(rc, "%s: %s", what, bough_error_name(rc));
 }
 
-static int file_call(int (*fn)(void *call), struct file_call *c, const char *what)
+static int file_call(struct bough_file *f, bough_thread_fn *fn, struct bough_operation *o,
+                     const char *what)
 {
-    struct bough_file *f = c->file;
     if (f->fd < 0)
         return closed();
-    c->fd = f->fd;
+    o->fd = f->fd;
     f->in++;
-    int rc = run(fn, c);
+    int rc = bough__operation(o, fn);
     leave(f);
     return rc < 0 ? failed(rc, what) : rc;
 }
@@ -149,67 +121,68 @@ static int count_of(size_t size)
 
 /* --- reading --- */
 
-static int read_it(void *arg)
+static int read_it(void *operation)
 {
-    const struct file_call *c = arg;
-    return c->offset < 0 ? sys_call(EIO, read(c->fd, c->data, c->size))
-                         : sys_call(EIO, pread(c->fd, c->data, c->size, c->offset));
+    const struct bough_operation *o = operation;
+    return o->offset < 0 ? sys_call(EIO, read(o->fd, o->data, o->size))
+                         : sys_call(EIO, pread(o->fd, o->data, o->size, o->offset));
 }
 
 /* What is in the cache, up to the first byte that is not; -EAGAIN: nothing. */
-static int read_cached(const struct file_call *c)
+static int read_cached(int fd, const struct bough_operation *o)
 {
-    struct iovec bytes = {.iov_base = c->data, .iov_len = c->size};
-    return sys_call(EAGAIN, preadv2(c->file->fd, &bytes, 1, c->offset, RWF_NOWAIT));
+    struct iovec bytes = {.iov_base = o->data, .iov_len = o->size};
+    return sys_call(EAGAIN, preadv2(fd, &bytes, 1, o->offset, RWF_NOWAIT));
 }
 
-static int read_somewhere(struct file_call *c)
+static int read_somewhere(struct bough_file *f, struct bough_operation *o)
 {
     int n, rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
-    if (c->file->fd < 0)
+    if (f->fd < 0)
         return closed();
-    if (!c->file->no_wait)
-        return file_call(read_it, c, "read");
-    n = read_cached(c);
+    if (!f->no_wait)
+        return file_call(f, read_it, o, "read");
+    n = read_cached(f->fd, o);
     if (n >= 0) {
         bough_passed();
         return n;
     }
-    if (n != -EAGAIN &&
-        n != -EINTR) /* such as EOPNOTSUPP; if it is about the read, the thread will tell */
-        c->file->no_wait = false;
-    return file_call(read_it, c, "read");
+    if (n != -EAGAIN && n != -EINTR) /* such as EOPNOTSUPP; if it is about the read, it will tell */
+        f->no_wait = false;
+    return file_call(f, read_it, o, "read");
 }
 
-/* A read that got a part of what is there, because the rest is not cached: a thread gets that. */
-static int read_rest(struct file_call *c)
+/* A read that got a part of what is there, because the rest is not cached: it gets that, too. */
+static int read_rest(struct bough_file *f, struct bough_operation *o)
 {
-    size_t done = 0, size = c->size;
+    size_t done = 0, size = o->size;
     while (done < size) {
-        int n = read_somewhere(c);
+        int n = read_somewhere(f, o);
         if (n < 0)
             return done ? (int)done : n;
         if (n == 0)
             break;
         done += (size_t)n;
-        c->data = (char *)c->data + n;
-        c->size -= (size_t)n;
-        if (c->offset >= 0)
-            c->offset += n;
+        o->data = (char *)o->data + n;
+        o->size -= (size_t)n;
+        if (o->offset >= 0)
+            o->offset += n;
     }
     return (int)done;
 }
 
 static int read_at(struct bough_file *f, void *ret_data, size_t size, int64_t offset)
 {
-    struct file_call c = {
-        .file = f, .data = ret_data, .size = (size_t)count_of(size), .offset = offset};
+    struct bough_operation o = {.kind = BOUGH_OPERATION_READ,
+                                .data = ret_data,
+                                .size = (size_t)count_of(size),
+                                .offset = offset};
     if (size == 0)
         return f->fd < 0 ? closed() : bough_pass();
     f->in++; /* it may be freed meanwhile */
-    int n = read_rest(&c);
+    int n = read_rest(f, &o);
     leave(f);
     return n;
 }
@@ -232,20 +205,20 @@ int bough_file_pread(struct bough_file *f, void *ret_data, size_t size, int64_t 
 
 /* --- writing --- */
 
-static int write_it(void *arg)
+static int write_it(void *operation)
 {
-    const struct file_call *c = arg;
-    return c->offset < 0 ? sys_call(ENOSPC, write(c->fd, c->data, c->size))
-                         : sys_call(ENOSPC, pwrite(c->fd, c->data, c->size, c->offset));
+    const struct bough_operation *o = operation;
+    return o->offset < 0 ? sys_call(ENOSPC, write(o->fd, o->data, o->size))
+                         : sys_call(ENOSPC, pwrite(o->fd, o->data, o->size, o->offset));
 }
 
 static int write_at(struct bough_file *f, const void *data, size_t size, int64_t offset)
 {
-    struct file_call c = {.file = f,
-                          .data = (void *)(uintptr_t)data,
-                          .size = (size_t)count_of(size),
-                          .offset = offset};
-    return file_call(write_it, &c, "write");
+    struct bough_operation o = {.kind = BOUGH_OPERATION_WRITE,
+                                .data = (void *)(uintptr_t)data,
+                                .size = (size_t)count_of(size),
+                                .offset = offset};
+    return file_call(f, write_it, &o, "write");
 }
 
 int bough_file_write(struct bough_file *f, const void *data, size_t size)
@@ -288,68 +261,116 @@ int64_t bough_file_seek(struct bough_file *f, int64_t offset, int whence)
 
 /* --- the file itself --- */
 
-static int sync_it(void *arg)
+static int sync_it(void *operation)
 {
-    return sys_call(EIO, fsync(((struct file_call *)arg)->fd));
+    const struct bough_operation *o = operation;
+    return sys_call(EIO, o->flags ? fdatasync(o->fd) : fsync(o->fd));
+}
+
+static int sync_by(struct bough_file *f, int data_only)
+{
+    struct bough_operation o = {.kind = BOUGH_OPERATION_SYNC, .flags = data_only};
+    return file_call(f, sync_it, &o, "sync");
 }
 
 int bough_file_sync(struct bough_file *f)
 {
-    return file_call(sync_it, &(struct file_call){.file = f}, "sync");
-}
-
-static int sync_data(void *arg)
-{
-    return sys_call(EIO, fdatasync(((struct file_call *)arg)->fd));
+    return sync_by(f, 0);
 }
 
 int bough_file_sync_data(struct bough_file *f)
 {
-    return file_call(sync_data, &(struct file_call){.file = f}, "sync");
+    return sync_by(f, 1);
 }
 
-static int truncate_it(void *arg)
+static int truncate_it(void *operation)
 {
-    const struct file_call *c = arg;
-    return sys_call(EFBIG, ftruncate(c->fd, c->offset));
+    const struct bough_operation *o = operation;
+    return sys_call(EFBIG, ftruncate(o->fd, o->offset));
 }
 
 int bough_file_truncate(struct bough_file *f, int64_t size)
 {
-    return file_call(truncate_it, &(struct file_call){.file = f, .offset = size}, "truncate");
+    return file_call(f, truncate_it, &(struct bough_operation){.offset = size}, "truncate");
 }
 
-static int stat_it(void *arg)
+/* --- what is known of it --- */
+
+static int stat_it(void *operation)
 {
-    const struct file_call *c = arg;
-    return sys_call(EIO, fstat(c->fd, c->stat));
+    const struct bough_operation *o = operation;
+    return sys_call(EIO, statx(o->fd, o->path, o->flags, STATX_BASIC_STATS, o->data));
+}
+
+static struct timespec time_of(const struct statx_timestamp *t)
+{
+    return (struct timespec){.tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec};
+}
+
+static struct stat stat_of(const struct statx *x)
+{
+    return (struct stat){
+        .st_dev = makedev(x->stx_dev_major, x->stx_dev_minor),
+        .st_ino = x->stx_ino,
+        .st_mode = x->stx_mode,
+        .st_nlink = x->stx_nlink,
+        .st_uid = x->stx_uid,
+        .st_gid = x->stx_gid,
+        .st_rdev = makedev(x->stx_rdev_major, x->stx_rdev_minor),
+        .st_size = (off_t)x->stx_size,
+        .st_blksize = (blksize_t)x->stx_blksize,
+        .st_blocks = (blkcnt_t)x->stx_blocks,
+        .st_atim = time_of(&x->stx_atime),
+        .st_mtim = time_of(&x->stx_mtime),
+        .st_ctim = time_of(&x->stx_ctime),
+    };
+}
+
+int bough__stat_call(struct bough_operation *o, struct stat *ret_stat)
+{
+    struct statx x;
+    o->kind = BOUGH_OPERATION_STAT;
+    o->data = &x;
+    int rc = bough__path_call(stat_it, o, "stat");
+    if (rc == 0)
+        *ret_stat = stat_of(&x);
+    return rc;
 }
 
 int bough_file_stat(struct bough_file *f, struct stat *ret_stat)
 {
-    struct stat st;
-    int rc = file_call(stat_it, &(struct file_call){.file = f, .stat = &st}, "stat");
+    struct statx x;
+    struct bough_operation o = {
+        .kind = BOUGH_OPERATION_STAT, .path = "", .flags = AT_EMPTY_PATH, .data = &x};
+    int rc = file_call(f, stat_it, &o, "stat");
     if (rc == 0)
-        *ret_stat = st;
+        *ret_stat = stat_of(&x);
     return rc;
 }
 
 /* --- closing --- */
 
+static int close_it(void *operation)
+{
+    const struct bough_operation *o = operation;
+    int rc = close(o->fd) < 0 && errno != EINTR ? -errno : 0;
+    return rc < 0 ? rc : sys_call(EIO, 0); /* closed in any case */
+}
+
 int bough_file_close(struct bough_file *f)
 {
+    struct bough_operation o = {.kind = BOUGH_OPERATION_CLOSE, .fd = f->fd};
     if (f->fd < 0)
         return bough_pass();
-    int fd = f->fd;
     f->fd = -1;
     if (!is_last(f))
         return 0;
     f->shared = -1;
-    int rc = bough__file_thread_always(close_it, &fd);
-    if (rc != -EAGAIN && rc != -ENOMEM)
-        return rc < 0 ? failed(rc, "close") : 0;
-    (void)bough_catch(&rc, rc); /* no thread: close it here */
-    rc = close_it(&fd);
+    int rc = bough__operation_always(&o, close_it);
+    if (rc == -EAGAIN || rc == -ENOMEM) { /* no thread: close it here */
+        (void)bough_catch(&rc, rc);
+        rc = close_it(&o);
+    }
     return rc < 0 ? failed(rc, "close") : 0;
 }
 
@@ -366,7 +387,7 @@ void bough_file_free(struct bough_file *f)
 /* --- whole files --- */
 
 struct whole {
-    const char *path;
+    struct bough_operation operation; /* first */
     size_t limit, size, room;
     char *data;
 };
@@ -412,7 +433,7 @@ static int whole_read(struct whole *w, int fd)
 static int whole_run(void *arg)
 {
     struct whole *w = arg;
-    int fd = sys_call(EMFILE, open(w->path, O_RDONLY | O_CLOEXEC));
+    int fd = sys_call(EMFILE, open(w->operation.path, O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return fd;
     int rc = whole_read(w, fd);
@@ -422,8 +443,8 @@ static int whole_run(void *arg)
 
 int bough_file_read_all(const char *path, size_t limit, char **ret_data, size_t *ret_size)
 {
-    struct whole w = {.path = path, .limit = limit};
-    int rc = run(whole_run, &w);
+    struct whole w = {.operation.path = path, .limit = limit};
+    int rc = bough__operation(&w.operation, whole_run);
     if (rc < 0) {
         free(w.data);
         if (rc == -EFBIG && limit)

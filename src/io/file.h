@@ -3,17 +3,11 @@
 #pragma once
 
 #include "bough/file.h"
+#include "io/operation.h"
 
-/* A call with a path, made in a thread. */
-struct path_call {
-    const char *path, *other;
-    unsigned mode;
-    int flags;
-    struct stat *stat;
-};
+/* A call with a path, by the driver or as fn(operation) in a thread; a failure gets words: "unlink
+ * /tmp/x: ENOENT ...". */
+int bough__path_call(bough_thread_fn *fn, struct bough_operation *operation, const char *what);
 
-/* Make it; a failure gets words: "unlink /tmp/x: ENOENT ...". */
-int bough__path_call(int (*fn)(void *call), struct path_call *call, const char *what);
-
-/* fn(arg) in a thread; for cleanup: also when we are cancelled. */
-int bough__file_thread_always(int (*fn)(void *arg), void *arg);
+/* A STAT operation, without its 'data'. */
+int bough__stat_call(struct bough_operation *operation, struct stat *ret_stat);

@@ -112,11 +112,11 @@ static int step(struct removal *r)
     return remove_one(r, dirfd(directory), d->d_name);
 }
 
-int bough__remove_all(void *path_call)
+int bough__remove_all(void *operation)
 {
-    const struct path_call *c = path_call;
-    struct removal r = {.path = c->path};
-    int rc = remove_one(&r, AT_FDCWD, c->path);
+    const struct bough_operation *o = operation;
+    struct removal r = {.path = o->path};
+    int rc = remove_one(&r, AT_FDCWD, o->path);
     while (rc == 0 && r.depth)
         rc = step(&r);
     while (r.depth)
@@ -127,5 +127,5 @@ int bough__remove_all(void *path_call)
 
 int bough_path_remove_all(const char *path)
 {
-    return bough__path_call(bough__remove_all, &(struct path_call){.path = path}, "remove");
+    return bough__path_call(bough__remove_all, &(struct bough_operation){.path = path}, "remove");
 }

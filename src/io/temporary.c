@@ -34,15 +34,15 @@ static int template_in(const char *directory, char **ret_path)
 
 /* --- directories --- */
 
-static int make_directory(void *arg)
+static int make_directory(void *operation)
 {
-    const struct path_call *c = arg;
-    return sys_call(EACCES, mkdtemp((char *)(uintptr_t)c->path) ? 0 : -1);
+    const struct bough_operation *o = operation;
+    return sys_call(EACCES, mkdtemp((char *)(uintptr_t)o->path) ? 0 : -1);
 }
 
 static int remove_it(const char *path)
 {
-    int rc = bough__file_thread_always(bough__remove_all, &(struct path_call){.path = path});
+    int rc = bough__operation_always(&(struct bough_operation){.path = path}, bough__remove_all);
     return rc < 0 ? bough_fail(rc, "remove %s: %s", path, bough_error_name(rc)) : 0;
 }
 
@@ -52,7 +52,7 @@ int bough_temporary_directory(struct bough_manager *self, void *arg)
     int rc = template_in(directory_for(arg), &path);
     if (rc < 0)
         return rc;
-    rc = bough__path_call(make_directory, &(struct path_call){.path = path}, "mkdtemp");
+    rc = bough__path_call(make_directory, &(struct bough_operation){.path = path}, "mkdtemp");
     if (rc == 0) {
         rc = bough_yield(self, path);
         rc = bough_keep(rc, remove_it(path));
@@ -64,7 +64,7 @@ int bough_temporary_directory(struct bough_manager *self, void *arg)
 /* --- files --- */
 
 struct temporary {
-    struct path_call call; /* the path is the template */
+    struct bough_operation operation; /* the path is the template */
     const char *directory;
 };
 
@@ -83,7 +83,7 @@ static int make_file(void *arg)
     int fd = sys_call(EACCES, open(t->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (fd != -EOPNOTSUPP && fd != -EISDIR && fd != -EINVAL)
         return fd;
-    return make_named_file((char *)(uintptr_t)t->call.path);
+    return make_named_file((char *)(uintptr_t)t->operation.path);
 }
 
 static int open_file(const char *directory, struct bough_file **ret_file)
@@ -92,8 +92,8 @@ static int open_file(const char *directory, struct bough_file **ret_file)
     int rc = template_in(directory, &path);
     if (rc < 0)
         return rc;
-    struct temporary t = {.call.path = path, .directory = directory};
-    int fd = bough__path_call(make_file, &t.call, "mkstemp");
+    struct temporary t = {.operation.path = path, .directory = directory};
+    int fd = bough__path_call(make_file, &t.operation, "mkstemp");
     free(path);
     if (fd < 0)
         return fd;

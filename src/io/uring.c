@@ -5,9 +5,8 @@
  * wait(), in the call that sleeps. Completions are reaped before that. A look that finds nothing to
  * submit and no completion announced makes no call at all.
  *
- * A request is named by its place in a table, never by a pointer to a wait, and its place is not
- * used again before its completion has come. Who gives up abandons it: what comes of it then
- * concerns nobody. The request for an adopted descriptor stays armed meanwhile, for who waits next;
+ * Who gives up a watch abandons its request: what comes of it then concerns nobody. (Not so an
+ * operation on a file: its task stays until the kernel has answered.) The request for an adopted descriptor stays armed meanwhile, for who waits next;
  * one for a foreign descriptor is cancelled, for a request holds the open file: while there is one,
  * close() does not close. That is also why closing() makes a system call, which takes the requests
  * back before the descriptor goes.
@@ -18,7 +17,6 @@
  * SPDX-License-Identifier: MIT */
 #include "io/uring.h"
 
-#include <liburing.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,26 +27,9 @@
 #include "bough/time.h"
 #include "io/clock.h"
 #include "io/epoll.h"
+#include "io/ring.h"
+#include "io/ring_files.h"
 #include "io/watches.h"
-
-#ifdef BOUGH_HAVE_VALGRIND_H
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
-
-enum { SUBMISSIONS = 256, COMPLETIONS = 4096, REQUESTS_FIRST = 64 };
-#define NAP (10 * BOUGH_MS) /* when the kernel takes no request at all */
-
-/* What a completion is about: one of these, or the request in that place. */
-enum { ABOUT_NOTHING, ABOUT_INTERRUPT, ABOUT_HELPER, ABOUT_REQUESTS };
-
-/* A poll request that the kernel has, or will have. */
-struct request {
-    int fd; /* -1: abandoned */
-    enum bough_direction direction;
-    unsigned next; /* the next one that is free, or is to be cancelled; 0: none */
-};
 
 /* What we know about one descriptor. */
 struct entry {
@@ -61,14 +42,12 @@ struct entry {
 
 struct uring {
     struct bough_driver driver;
-    struct io_uring ring;
-    bool has_ring, skips_success;
+    struct ring ring;
     int event_fd;
     bool interrupt_armed, helper_armed;
     bool interrupted; /* and no wait() has returned since */
     struct watches watches;
-    struct request *requests;
-    unsigned request_count, free, to_cancel;
+    struct ring_files files;
     struct bough_driver *helper; /* an epoll driver, or NULL: has not been needed */
     unsigned helper_watched;     /* of driver.watched: those of the helper */
 };
@@ -85,29 +64,6 @@ static struct entry *entry_of(struct watch_entry *watch)
 
 /* --- requests --- */
 
-/* NULL: the kernel takes no more for now. */
-static struct io_uring_sqe *sqe_get(struct uring *p)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&p->ring);
-    if (BOUGH_UNLIKELY(!sqe) && io_uring_submit(&p->ring) >= 0)
-        sqe = io_uring_get_sqe(&p->ring);
-    return sqe;
-}
-
-static int requests_grow(struct uring *p)
-{
-    unsigned old = p->request_count, count = old ? 2 * old : REQUESTS_FIRST;
-    struct request *requests = sys_realloc(p->requests, count * sizeof(*requests));
-    if (!requests)
-        return -ENOMEM;
-    for (unsigned i = old ? old : ABOUT_REQUESTS; i < count; i++)
-        requests[i] = (struct request){.fd = -1, .next = i + 1 < count ? i + 1 : 0};
-    p->free = old ? old : ABOUT_REQUESTS;
-    p->requests = requests;
-    p->request_count = count;
-    return 0;
-}
-
 static unsigned poll_events(enum bough_direction direction)
 {
     return direction == BOUGH_READABLE ? POLLIN | POLLRDHUP : POLLOUT;
@@ -116,17 +72,13 @@ static unsigned poll_events(enum bough_direction direction)
 static int request_poll(struct uring *p, int fd, struct entry *entry,
                         enum bough_direction direction)
 {
-    if (sys_fails(SYS_FAULT_CALL) || (!p->free && requests_grow(p) < 0))
+    const struct ring_request poll = {.kind = RING_POLL, .fd = fd, .direction = direction};
+    struct io_uring_sqe *sqe;
+    unsigned at = bough__ring_request(&p->ring, &poll, &sqe);
+    if (!at)
         return -ENOMEM;
-    unsigned at = p->free;
-    struct io_uring_sqe *sqe = sqe_get(p);
-    if (!sqe)
-        return -ENOMEM;
-    struct request *r = &p->requests[at];
     io_uring_prep_poll_add(sqe, fd, poll_events(direction));
     sqe->user_data = at;
-    p->free = r->next;
-    *r = (struct request){.fd = fd, .direction = direction};
     entry->requests[direction] = at;
     return 0;
 }
@@ -138,24 +90,8 @@ static void abandon(struct uring *p, struct entry *entry, enum bough_direction d
     if (!at)
         return;
     entry->requests[direction] = 0;
-    p->requests[at].fd = -1;
-    p->requests[at].next = p->to_cancel;
-    p->to_cancel = at;
-}
-
-static void submit_cancels(struct uring *p)
-{
-    while (p->to_cancel) {
-        unsigned at = p->to_cancel;
-        struct io_uring_sqe *sqe = sqe_get(p);
-        if (!sqe)
-            return; /* again at the next wait */
-        io_uring_prep_poll_remove(sqe, at);
-        sqe->user_data = ABOUT_NOTHING;
-        sqe->flags = p->skips_success ? IOSQE_CQE_SKIP_SUCCESS : 0;
-        p->to_cancel = p->requests[at].next;
-        p->requests[at].next = 0;
-    }
+    p->ring.requests[at].fd = -1;
+    bough__ring_cancel(&p->ring, at);
 }
 
 /* Whatever the kernel holds of this descriptor, it lets go now. */
@@ -163,10 +99,8 @@ static void cancel_all_of(struct uring *p, struct entry *entry)
 {
     abandon(p, entry, BOUGH_READABLE);
     abandon(p, entry, BOUGH_WRITABLE);
-    if (!p->to_cancel) /* which may be of an earlier waiter */
-        return;
-    submit_cancels(p);
-    (void)io_uring_submit_and_get_events(&p->ring);
+    if (p->ring.to_cancel) /* which may be of an earlier waiter */
+        (void)bough__ring_enter(&p->ring, 0);
 }
 
 /* --- the helper --- */
@@ -253,22 +187,34 @@ static int reaped_interrupt(struct uring *p, const struct io_uring_cqe *cqe)
     return 0;
 }
 
-static int reaped_poll(struct uring *p, unsigned at, int res)
+static int reaped_poll(struct uring *p, const struct ring_request *r, int res)
 {
-    struct request r = p->requests[at];
-    p->requests[at] = (struct request){.fd = -1, .next = p->free};
-    p->free = at;
-    if (r.fd < 0)
+    if (r->fd < 0)
         return 0;
-    struct watch_entry *watch = watches_find(&p->watches, r.fd);
-    entry_of(watch)->requests[r.direction] = 0;
-    if (!watch->waiters[r.direction])
+    struct watch_entry *watch = watches_find(&p->watches, r->fd);
+    entry_of(watch)->requests[r->direction] = 0;
+    if (!watch->waiters[r->direction])
         return 0;
-    if (r.direction == BOUGH_WRITABLE && res > 0 && !(res & ~POLLRDHUP))
-        return hand_over(p, r.fd, entry_of(watch));
-    bough_wake(watches_remove(&p->watches, watch, r.direction),
+    if (r->direction == BOUGH_WRITABLE && res > 0 && !(res & ~POLLRDHUP))
+        return hand_over(p, r->fd, entry_of(watch));
+    bough_wake(watches_remove(&p->watches, watch, r->direction),
                res < 0 && res != -ECANCELED ? res : 0);
     return 1;
+}
+
+static int reaped_operation(struct uring *p, struct bough_operation *operation, int res)
+{
+    p->driver.watched--;
+    bough_wake(operation->wait, bough__ring_files_result(&p->files, operation, res));
+    return 1;
+}
+
+static int reaped_request(struct uring *p, unsigned at, const struct io_uring_cqe *cqe)
+{
+    const struct ring_request r = p->ring.requests[at];
+    bough__ring_release(&p->ring, at);
+    return r.kind == RING_POLL ? reaped_poll(p, &r, cqe->res)
+                               : reaped_operation(p, r.operation, cqe->res);
 }
 
 static int reaped(struct uring *p, const struct io_uring_cqe *cqe)
@@ -282,19 +228,17 @@ static int reaped(struct uring *p, const struct io_uring_cqe *cqe)
         p->helper_armed = false;
         return helper_look(p);
     default:
-        return reaped_poll(p, (unsigned)cqe->user_data, cqe->res);
+        return reaped_request(p, (unsigned)cqe->user_data, cqe);
     }
 }
 
 static int reap(struct uring *p)
 {
-    unsigned left = io_uring_cq_ready(&p->ring);
+    unsigned left = io_uring_cq_ready(&p->ring.kernel);
+    struct io_uring_cqe cqe;
     int woken = 0;
-    while (left--) {
-        struct io_uring_cqe cqe = p->ring.cq.cqes[*p->ring.cq.khead & *p->ring.cq.kring_mask];
-        io_uring_cq_advance(&p->ring, 1);
+    while (left-- && ring_next(&p->ring, &cqe))
         woken += reaped(p, &cqe);
-    }
     return woken;
 }
 
@@ -303,41 +247,20 @@ static bool arm_own(struct uring *p)
 {
     struct io_uring_sqe *sqe;
     if (BOUGH_UNLIKELY(!p->interrupt_armed)) {
-        if (!(sqe = sqe_get(p)))
+        if (!(sqe = bough__ring_sqe(&p->ring)))
             return false;
         io_uring_prep_poll_multishot(sqe, p->event_fd, POLLIN);
         sqe->user_data = ABOUT_INTERRUPT;
         p->interrupt_armed = true;
     }
     if (p->helper && !p->helper_armed && p->helper->watched) {
-        if (!(sqe = sqe_get(p)))
+        if (!(sqe = bough__ring_sqe(&p->ring)))
             return false;
         io_uring_prep_poll_add(sqe, bough__epoll_fd(p->helper), POLLIN);
         sqe->user_data = ABOUT_HELPER;
         p->helper_armed = true;
     }
     return true;
-}
-
-/* Submit, and sleep for 'timeout' nanoseconds unless something is complete already. */
-static int enter(struct uring *p, int64_t timeout)
-{
-    struct io_uring_cqe *ignored;
-    if (timeout == 0) {
-        unsigned flags = IO_URING_READ_ONCE(*p->ring.sq.kflags);
-        if (!io_uring_sq_ready(&p->ring) && !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
-            return 0;
-        return io_uring_submit_and_get_events(&p->ring);
-    }
-    struct __kernel_timespec ts = {.tv_sec = timeout / BOUGH_SEC, .tv_nsec = timeout % BOUGH_SEC};
-    return io_uring_submit_and_wait_timeout(&p->ring, &ignored, 1,
-                                            timeout == BOUGH_NEVER ? NULL : &ts, NULL);
-}
-
-/* What comes of load or of signals, and may go. */
-static bool enter_passes(int rc)
-{
-    return rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN || rc == -ENOMEM;
 }
 
 static int uring_wait(struct bough_driver *driver, int64_t deadline)
@@ -351,12 +274,10 @@ static int uring_wait(struct bough_driver *driver, int64_t deadline)
     int64_t timeout = bough__watches_time_to_sleep(&p->watches, deadline);
     if (p->helper_watched && timeout > BOUGH_SEC)
         timeout = BOUGH_SEC;
-    if (p->to_cancel)
-        submit_cancels(p);
-    if (!arm_own(p) && timeout > NAP)
-        timeout = NAP;
-    int rc = enter(p, timeout);
-    if (rc < 0 && !enter_passes(rc))
+    if (!arm_own(p) && timeout > RING_NAP)
+        timeout = RING_NAP;
+    int rc = bough__ring_enter(&p->ring, timeout);
+    if (rc < 0 && !bough__ring_failure_passes(rc))
         return rc;
     woken += reap(p);
     p->interrupted = false;
@@ -444,65 +365,48 @@ static int uring_adopt(struct bough_driver *driver, int fd)
     return 0;
 }
 
+/* --- operations --- */
+
+static int uring_submit(struct bough_driver *driver, struct bough_operation *operation)
+{
+    struct uring *p = uring_of(driver);
+    const struct ring_request request = {.kind = RING_OPERATION, .operation = operation};
+    struct io_uring_sqe *sqe;
+    if (!bough__ring_files_can(&p->files, operation->kind))
+        return -ENOSYS;
+    operation->request = bough__ring_request(&p->ring, &request, &sqe);
+    if (!operation->request)
+        return -ENOMEM;
+    bough__ring_files_fill(operation, sqe);
+    sqe->user_data = operation->request;
+    driver->watched++;
+    return 0;
+}
+
+static void uring_recall(struct bough_driver *driver, struct bough_operation *operation)
+{
+    bough__ring_cancel(&uring_of(driver)->ring, operation->request);
+}
+
 /* --- open and close --- */
 
-/* Newer kernels do less behind our back. The last is for all. */
-static const unsigned setups[] = {
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-        IORING_SETUP_SUBMIT_ALL,                                                     /* 6.1 */
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL, /* 5.19 */
-    0,
-};
-
-/* A ring's memory comes and goes by bare system calls, so ThreadSanitizer takes two rings that had
- * the same address one after the other, in two threads, for one. This is what comes between them:
- * taken after mapping and before unmapping. */
-static void rings_in_order(void)
-{
-    static int order;
-    __atomic_fetch_add(&order, 1, __ATOMIC_ACQ_REL);
-}
-
-static int ring_open(struct uring *p, size_t setup)
-{
-    /* The last of these is for 5.13, where poll requests learned to go on. */
-    const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS;
-    struct io_uring_params params;
-    int rc = -EINVAL;
-    if (RUNNING_ON_VALGRIND) /* 3.19 lets no other thread run while one sleeps in a ring */
-        return -ENOSYS;
-    for (; setup < sizeof(setups) / sizeof(*setups) && rc == -EINVAL; setup++) {
-        params = (struct io_uring_params){.flags = setups[setup] | IORING_SETUP_CQSIZE |
-                                                   IORING_SETUP_CLAMP,
-                                          .cq_entries = COMPLETIONS};
-        rc = sys_fails(SYS_FAULT_CALL) ? -EMFILE
-                                       : io_uring_queue_init_params(SUBMISSIONS, &p->ring, &params);
-    }
-    if (rc < 0)
-        return rc == -EINVAL ? -ENOSYS : rc;
-    rings_in_order();
-    (void)io_uring_register_ring_fd(&p->ring); /* 5.18: saves the kernel a look-up in each call */
-    p->has_ring = true;
-    p->skips_success = params.features & IORING_FEAT_CQE_SKIP;
-    return (params.features & needed) == needed ? 0 : -ENOSYS;
-}
-
 /* A filter may let us have a ring, and not let us use it. */
-static int uring_setup(struct uring *p, size_t setup)
+static int uring_setup(struct uring *p, bool plain)
 {
-    int rc = ring_open(p, setup);
+    int rc = bough__ring_open(&p->ring, plain);
     if (rc < 0)
         return rc;
+    bough__ring_files_probe(&p->files, &p->ring);
     p->event_fd = sys_call(EMFILE, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (p->event_fd < 0)
         return p->event_fd;
     if (!arm_own(p))
         return -ENOMEM;
-    rc = sys_fails(SYS_FAULT_CALL) ? -ENOMEM : io_uring_submit_and_get_events(&p->ring);
+    rc = bough__ring_enter(&p->ring, 0);
     return rc < 0 ? rc : 0;
 }
 
-static int uring_open(size_t setup, struct bough_driver **ret_driver)
+static int uring_open(bool plain, struct bough_driver **ret_driver)
 {
     struct uring *p = sys_calloc(1, sizeof(*p));
     if (!p)
@@ -519,6 +423,8 @@ static int uring_open(size_t setup, struct bough_driver **ret_driver)
         .adopt = uring_adopt,
         .unwatch = uring_unwatch,
         .closing = uring_closing,
+        .submit = uring_submit,
+        .recall = uring_recall,
     };
     p->watches = (struct watches){
         .driver = &p->driver,
@@ -527,7 +433,7 @@ static int uring_open(size_t setup, struct bough_driver **ret_driver)
         .lost = uring_lost,
     };
     p->event_fd = -1;
-    int rc = uring_setup(p, setup);
+    int rc = uring_setup(p, plain);
     if (rc < 0) {
         bough__uring_close(&p->driver);
         return rc;
@@ -538,30 +444,22 @@ static int uring_open(size_t setup, struct bough_driver **ret_driver)
 
 int bough__uring_open(struct bough_driver **ret_driver)
 {
-    return uring_open(0, ret_driver);
+    return uring_open(false, ret_driver);
 }
 
 int bough__uring_open_plain(struct bough_driver **ret_driver)
 {
-    return uring_open(sizeof(setups) / sizeof(*setups) - 1, ret_driver);
+    return uring_open(true, ret_driver);
 }
 
 void bough__uring_close(struct bough_driver *driver)
 {
     struct uring *p = uring_of(driver);
-    if (p->has_ring) {
-        /* The kernel takes its time over what a ring still has: what was given up must be given
-         * back now. */
-        submit_cancels(p);
-        (void)io_uring_submit_and_get_events(&p->ring);
-        rings_in_order();
-        io_uring_queue_exit(&p->ring);
-    }
+    bough__ring_close(&p->ring);
     if (p->helper)
         bough__epoll_close(p->helper);
     if (p->event_fd >= 0)
         close(p->event_fd);
     bough__watches_release(&p->watches);
-    free(p->requests);
     free(p);
 }
