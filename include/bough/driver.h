@@ -43,6 +43,7 @@ struct bough_operation {
     struct bough_wait *wait;
     /* The driver's. */
     unsigned request;
+    int64_t position;
 };
 
 struct bough_driver {

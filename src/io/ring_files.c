@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 
@@ -61,8 +62,24 @@ static bool needs_thread(enum bough_operation_kind kind)
     return kind == BOUGH_OPERATION_OPEN || kind == BOUGH_OPERATION_CLOSE;
 }
 
-void bough__ring_files_fill(const struct bough_operation *o, struct io_uring_sqe *sqe)
+static bool is_at_position(const struct bough_operation *o)
 {
+    return (o->kind == BOUGH_OPERATION_READ || o->kind == BOUGH_OPERATION_WRITE) && o->offset < 0;
+}
+
+/* The kernel tries again to do the rest of what was cut short, and if that fails it forgets to move
+ * the position over what was done. */
+static void mend_position(const struct bough_operation *o, int res)
+{
+    if (is_at_position(o) && o->position >= 0 && res > 0 && (size_t)res < o->size &&
+        lseek(o->fd, 0, SEEK_CUR) == o->position)
+        (void)lseek(o->fd, o->position + res, SEEK_SET);
+}
+
+void bough__ring_files_fill(struct bough_operation *o, struct io_uring_sqe *sqe)
+{
+    if (is_at_position(o))
+        o->position = lseek(o->fd, 0, SEEK_CUR); /* of a pipe: -1 */
     switch (o->kind) {
     case BOUGH_OPERATION_OPEN:
         io_uring_prep_openat(sqe, AT_FDCWD, o->path, o->flags | O_CLOEXEC, (mode_t)o->mode);
@@ -109,6 +126,7 @@ int bough__ring_files_result(struct ring_files *f, const struct bough_operation 
     unsigned bit = 1U << o->kind;
     if (res <= -ERESTARTSYS && res >= -ERESTART_RESTARTBLOCK)
         res = -EINTR;
+    mend_position(o, res);
     if (may_be_a_refusal(o->kind, res))
         return f->proven & bit ? res : -ENOSYS;
     if (res != -ECANCELED)
