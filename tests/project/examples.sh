@@ -112,6 +112,212 @@ fetch_fails() {
     ! "$build/examples/fetch" localhost 1 x >"$there/fails" 2>&1 && says "$there/fails" "ECONNREFUSED"
 }
 
+
+# --- servers and tools ---
+#
+# Each of these tests is a subshell that ends what it has started, also when it fails.
+
+# start NAME PROGRAM [ARGUMENT ...]: in the background; what it prints is in $there/NAME. Sets $server, and $port when it
+# says that.
+start() {
+    out=$there/$1; shift
+    "$@" >"$out" 2>&1 &
+    server=$!
+    servers="${servers:-} $server"
+    await "$out" "port "
+    port=$(sed -n 's/.*port //p' "$out")
+}
+# await FILE TEXT: until the text is there, for at most 20 s.
+await() {
+    for _ in $(seq 400); do
+        ! grep -qsF "$2" "$1" || return 0
+        sleep 0.05
+    done
+    echo "it does not say: $2"; cat "$1"
+    return 1
+}
+# ends PID: by itself, and well, within 20 s.
+ends() {
+    timeout 20 tail -s 0.05 --pid="$1" -f /dev/null || { echo "it does not end"; return 1; }
+    wait "$1"
+}
+# shellcheck disable=SC2086,SC2154 # a list of numbers; set by who uses it
+stop_servers() { [ -z "$servers" ] || kill -KILL $servers 2>/dev/null || true; }
+# shellcheck disable=SC2030,SC2031 # that is the point
+isolated() ( servers=; trap stop_servers EXIT; "$@" )
+fails() { if "$@"; then echo "it should fail: $*"; return 1; fi; }
+is() { [ "$1" = "$2" ] || { echo "it is $1, not $2"; return 1; }; }
+
+# is_loaded URL: 20 connections for a second, and not one error.
+is_loaded() {
+    timeout 30 wrk -t1 -c20 -d1s --timeout 10s "$1" >"$there/wrk" 2>&1 || { cat "$there/wrk"; return 1; }
+    says "$there/wrk" "requests in"
+    fails grep -E "Socket errors|Non-2xx" "$there/wrk"
+}
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 \
+        -addext subjectAltName=DNS:localhost -keyout "$there/key.pem" -out "$there/cert.pem" 2>"$there/openssl"
+}
+secure_curl() { curl -sS --max-time 30 --cacert "$there/cert.pem" "$@"; }
+# in_flight URL: a request that is being answered; its output is in $there/answer. Sets $client.
+in_flight() {
+    secure_curl -v "$1" >"$there/answer" 2>"$there/trace" &
+    client=$!
+    await "$there/trace" "> GET"
+    sleep 0.2 # from here on the server has had time to read it
+}
+https_server() {
+    certificate
+    start plain "$build/examples/https_server" 0
+    is "$(secure_curl "http://localhost:$port/")" hello
+    is_loaded "http://localhost:$port/"
+    kill "$server"
+    ends "$server"
+
+    start tls "$build/examples/https_server" 0 "$there/cert.pem" "$there/key.pem"
+    is "$(secure_curl "https://localhost:$port/")" hello
+    is "$(secure_curl -o /dev/null -w '%{http_code}' "https://localhost:$port/x")" 404
+    fails secure_curl "http://localhost:$port/"
+    is_loaded "https://localhost:$port/"
+
+    in_flight "https://localhost:$port/slow/1"
+    kill "$server"
+    await "$there/tls" "SIGTERM: shutting down"
+    fails secure_curl "https://localhost:$port/"
+    wait "$client"
+    says "$there/answer" "at last"
+    ends "$server"
+    says "$there/tls" "stopped after"
+}
+https_server_twice() {
+    start twice "$build/examples/https_server" 0
+    in_flight "http://localhost:$port/slow/9"
+    kill "$server"
+    await "$there/twice" "SIGTERM: shutting down"
+    kill "$server"
+    ends "$server"
+    fails wait "$client"
+    fails grep "at last" "$there/answer"
+}
+forward() {
+    start echo "$build/examples/echo_server"
+    start forward "$build/examples/forward" 0 localhost "$port" 5
+    for i in $(seq 20); do
+        "$build/examples/fetch" localhost "$port" "hello number $i" >"$there/forward.$i" &
+        clients="${clients:-} $!"
+    done
+    for client in $clients; do wait "$client"; done
+    for i in $(seq 20); do says "$there/forward.$i" "hello number $i"; done
+    kill "$server"
+    ends "$server"
+    says "$there/forward" "stopped after 20 connections"
+
+    start nowhere "$build/examples/forward" 0 localhost 1
+    "$build/examples/fetch" localhost "$port" x >/dev/null 2>&1 || true
+    await "$there/nowhere" "cannot connect to"
+    kill "$server"
+    ends "$server"
+}
+forward_limits() {
+    start hello "$build/examples/http_hello" 0
+    start narrow "$build/examples/forward" 0 localhost "$port" 1
+    begin=$(date +%s%N) clients=
+    for i in 1 2 3; do
+        curl -sS --max-time 30 "localhost:$port/ticks" >"$there/ticks.$i" &
+        clients="$clients $!"
+    done
+    for client in $clients; do wait "$client"; done
+    for i in 1 2 3; do says "$there/ticks.$i" "tick 5"; done
+    [ $(($(date +%s%N) - begin)) -ge 1500000000 ] || { echo "they were not one after the other"; return 1; }
+
+    curl -sSN --max-time 30 "localhost:$port/ticks" >"$there/last" &
+    client=$!
+    await "$there/last" "tick 1"
+    kill "$server" # what is open goes on
+    wait "$client"
+    says "$there/last" "tick 5"
+    ends "$server"
+}
+status_of() { status=0; timeout 60 "$@" >"$there/out" 2>"$there/err" || status=$?; }
+parallel() {
+    status_of "$build/examples/parallel" -j 3 'echo a; sleep 0.1; echo b' 'echo c; echo e >&2; sleep 0.1; echo d' 'exit 3'
+    is "$status" 1
+    is "$(tr -d '\n' <"$there/out" | sed s/cdab/abcd/)" abcd
+    says "$there/err" "failed: exit 3" "exited with 3"
+    is "$(grep -v failed "$there/err")" e
+
+    printf 'echo one\n\nfalse\nexit 2\nprintf last' >"$there/commands"
+    status_of "$build/examples/parallel" -j 2 <"$there/commands"
+    is "$status" 2
+    says "$there/out" one last
+    { echo 'echo one'; sleep 0.2; echo 'echo two'; } | timeout 60 "$build/examples/parallel" >"$there/out"
+    says "$there/out" one two
+
+    status_of "$build/examples/parallel" --timeout 0.3 'echo begun; sleep 100' 'echo fine'
+    is "$status" 1
+    says "$there/out" begun fine
+    says "$there/err" "took too long"
+    status_of "$build/examples/parallel" -j 4 --halt 'sleep 100' 'false' 'sleep 100'
+    is "$status" 1
+    is "$(grep -c failed "$there/err")" 1
+}
+parallel_at_once() { # in a directory, where each makes a file while it runs
+    mkdir "$there/running"
+    for i in $(seq 12); do
+        echo "touch $there/running/$i; ls $there/running | wc -l; sleep 0.05; rm $there/running/$i"
+    done >"$there/commands"
+    status_of "$build/examples/parallel" -j 3 <"$there/commands"
+    is "$status" 0
+    is "$(wc -l <"$there/out")" 12
+    [ "$(sort -n "$there/out" | tail -n 1)" -le 3 ]
+}
+parallel_stops() {
+    "$build/examples/parallel" "trap 'echo told; exit 0' TERM; sleep 100 & echo pid \$! >$there/pid; wait" \
+        >"$there/told" &
+    # shellcheck disable=SC2031 # the same subshell
+    server=$! servers="$servers $!"
+    await "$there/pid" "pid"
+    kill -INT "$server"
+    status=0
+    ends "$server" || status=$?
+    is "$status" 130
+    says "$there/told" told
+    # Nobody may have waited for it yet: whose child it is now is not for us to say.
+    state=/proc/$(sed 's/pid //' "$there/pid")/status
+    [ ! -e "$state" ] || grep -q "State:.*[ZX]" "$state" || { echo "its child is left"; return 1; }
+}
+download() {
+    start flaky "$build/tests/project/flaky"
+    url=http://127.0.0.1:$port
+    mkdir -p "$there/files" && cd "$there/files"
+    status_of "$build/examples/download" -p -j 2 "$url/whole/a" "$url/break/b" "$url/resume/c" "$url/busy/d" \
+        "$url/gone/e" "$url/whole/f"
+    is "$status" 1
+    says "$there/out" "a: 300000 bytes, attempt 1" "b: 300000 bytes, attempt 3" "c: 300000 bytes, attempt 3" \
+        "d: 300000 bytes, attempt 3"
+    says "$there/err" "e: " "404" "] 6/6 files, 1.5 MB"
+    says "$there/flaky" '/resume/c bytes=150000- "one"' '/resume/c bytes=225000- "one"' "at once: 2"
+    fails grep "at once: 3" "$there/flaky"
+    for file in a b c d f; do is "$(cksum <$file)" "$(cksum <a)"; done
+    is "$(echo *)" "a b c d f"
+
+    env --default-signal=INT "$build/examples/download" "$url/hang/g" >"$there/hang" 2>&1 &
+    server=$! servers="$servers $!"
+    await "$there/flaky" "/hang/g"
+    kill -INT "$server"
+    fails ends "$server"
+    is "$(echo *)" "a b c d f"
+}
+# with PROGRAM ... -- NAME FUNCTION: that check, if all the programs are there.
+with() {
+    missing=
+    while [ "$1" != -- ]; do
+        command -v "$1" >/dev/null || missing="$missing ${1##*/}"
+        shift
+    done
+    if [ -z "$missing" ]; then check "$2" isolated "$3"; else skip "$2" "there is no$missing"; fi
+}
+
 check "hello ends both its tasks" hello
 check "parallel_managers enters and exits in parallel, and loses no error" parallel_managers
 check "parallel_managers fails on demand" on_demand
@@ -131,4 +337,14 @@ check "exit_pool keeps the order of values, and nests" exit_pool
 check "many_tasks times out 100,000 tasks" many_tasks
 check "echo_server answers fetch, and Ctrl-C ends it" echo_server
 check "fetch says why it cannot connect" fetch_fails
+with "$build/examples/https_server" openssl curl wrk -- \
+    "https_server stands a load without an error, and lets requests end at SIGTERM" https_server
+with "$build/examples/https_server" curl -- "https_server cancels them at the second" https_server_twice
+with "$build/examples/fetch" -- "forward passes bytes and ends both ways" forward
+with "$build/examples/http_hello" curl -- "forward keeps its limit, and lets connections end" forward_limits
+with "$build/examples/parallel" -- "parallel keeps outputs together, and counts failures" parallel
+with "$build/examples/parallel" -- "parallel runs so many at once" parallel_at_once
+with "$build/examples/parallel" -- "parallel leaves no process behind at Ctrl-C" parallel_stops
+with "$build/examples/download" "$build/tests/project/flaky" -- \
+    "download tries again, resumes, and leaves no half files" download
 finish

@@ -2,10 +2,16 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 number=0 failures=0
+#
+# A command that fails ends a check, with set -e as in any script: so it must not stand in a condition of ours.
 check() {
     number=$((number + 1))
     what=$1; shift
-    if output=$("$@" 2>&1); then
+    set +e
+    output=$(set -e; "$@" 2>&1)
+    status=$?
+    set -e
+    if [ "$status" = 0 ]; then
         echo "ok $number - $what"
     else
         failures=$((failures + 1))
