@@ -245,7 +245,7 @@ const char *bough_error_name(int code)
         return "no error";
     if (code == -BOUGH_EGROUP)
         return "several errors";
-    const char *name = strerrordesc_np(-code);
+    const char *name = code > -4096 ? strerrordesc_np(-code) : NULL;
     return name ? name : "unknown error";
 }
 

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "postgres/conninfo.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,19 +80,19 @@ static int append_host(struct bough__conninfo *info, const char *host, const cha
     return rc;
 }
 
-/* Take the next item of a list with commas. False: there is none. */
-static bool next_item(const char **list, char *item, size_t size)
+/* Take the next item of a list with commas. 1; 0: there is none; -EINVAL: it is too long. */
+static int next_item(const char **list, char *item, size_t size)
 {
     if (!*list)
-        return false;
+        return 0;
     const char *end = strchrnul(*list, ',');
     size_t length = (size_t)(end - *list);
     if (length >= size)
-        length = size - 1;
+        return bough_fail(-EINVAL, "PostgreSQL: no host or port is as long as \"%.40s...\"", *list);
     memcpy(item, *list, length);
     item[length] = '\0';
     *list = *end ? end + 1 : NULL;
-    return true;
+    return 1;
 }
 
 static int resolve(struct bough__conninfo *info)
@@ -101,9 +102,10 @@ static int resolve(struct bough__conninfo *info)
     int rc = 0;
     if (!hosts || value_of(info, "hostaddr"))
         return 0;
-    while (rc == 0 && next_item(&hosts, host, sizeof(host))) {
-        next_item(&ports, port, sizeof(port)); /* one port may be for all hosts */
-        rc = append_host(info, host, port);
+    while (rc == 0 && (rc = next_item(&hosts, host, sizeof(host))) == 1) {
+        rc = next_item(&ports, port, sizeof(port)); /* one port may be for all hosts */
+        if (rc >= 0)
+            rc = append_host(info, host, port);
     }
     return rc;
 }

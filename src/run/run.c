@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "bough/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +20,10 @@ static int options_from_environment(struct bough_run_options *options)
     const char *seed = getenv("BOUGH_SEED"), *io = getenv("BOUGH_IO");
     if (!options->seed && seed && *seed) {
         char *end;
+        errno = 0;
         options->seed = strtoull(seed, &end, 0);
-        if (*end)
-            return bough_fail(-EINVAL, "BOUGH_SEED=%s: it is a number", seed);
+        if (*end || errno)
+            return bough_fail(-EINVAL, "BOUGH_SEED=%s: it is a number of 64 bits", seed);
     }
     if (options->io != BOUGH_IO_AUTO || !io || !*io || strcmp(io, "auto") == 0)
         return 0;

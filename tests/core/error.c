@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 #define IO_TEXT "the disk is on fire"
@@ -485,6 +486,8 @@ TASK_TEST(no_error_has_no_words_and_asking_it_is_no_crash)
     CHECK(bough_error_file(NULL) == NULL);
     CHECK(bough_error_find(NULL, -EIO) == NULL);
     CHECK_STR(bough_error_name(0), "no error");
+    CHECK_STR(bough_error_name(-4000), "unknown error");
+    CHECK_STR(bough_error_name(INT_MIN), "unknown error");
     return 0;
 }
 

@@ -51,6 +51,23 @@ TEST(without_a_seed_tasks_run_in_the_order_in_which_they_became_ready)
     CHECK_STR(order.letters, "abcdefghabcdefghabcdefghabcdefghabcdefghabcdefgh");
 }
 
+static int nothing(__attribute__((unused)) void *arg)
+{
+    return 0;
+}
+
+TEST(a_seed_in_the_environment_is_a_number_of_64_bits)
+{
+    static const char *const bad[] = {"x", "1x", "18446744073709551616", "0x1ffffffffffffffff"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        setenv("BOUGH_SEED", bad[i], 1);
+        CHECK_EQ(bough_run(nothing, NULL), -EINVAL);
+        CHECK_HAS(bough_error_message(bough_error_last()), bad[i]);
+    }
+    setenv("BOUGH_SEED", "18446744073709551615", 1);
+    CHECK_EQ(bough_run(nothing, NULL), 0);
+}
+
 TEST(the_same_seed_gives_the_same_order)
 {
     for (uint64_t seed = 1; seed < 50; seed++) {

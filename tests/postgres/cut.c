@@ -143,3 +143,13 @@ VIRTUAL_IO_TEST(nonsense_is_refused)
     }
     return 0;
 }
+
+VIRTUAL_IO_TEST(a_name_that_is_too_long_is_invalid_and_not_cut)
+{
+    struct bough_postgres *p;
+    char where[512];
+    snprintf(where, sizeof(where), "host=localhost,%0300d", 1);
+    CHECK_EQ(bough_postgres_connect(where, &p), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "as long as");
+    return 0;
+}
