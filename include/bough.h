@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "bough/actor.h"
 #include "bough/attributes.h"
 #include "bough/background.h"
 #include "bough/bridge.h"
@@ -21,13 +22,14 @@
 #include "bough/io.h"
 #include "bough/list.h"
 #include "bough/manager.h"
+#include "bough/message.h"
 #include "bough/net.h"
 #include "bough/nursery.h"
 #include "bough/observe.h"
 #include "bough/panic.h"
 #include "bough/periodic.h"
-#include "bough/reader.h"
 #include "bough/process.h"
+#include "bough/reader.h"
 #include "bough/run.h"
 #include "bough/scope.h"
 #include "bough/select.h"

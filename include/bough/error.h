@@ -64,6 +64,7 @@ BOUGH_MUST_CHECK int bough_keep(int rc, int cleanup_rc);
  * elsewhere and is reported there, and return it; later take that record out again, like
  * bough_catch(), wherever it has got to in *rc. True if it was there: the failure was passed on. */
 int bough_echo(int code);
+int bough_error_echo(int rc); /* the failure that was just recorded here is such a one */
 bool bough_catch_echo(int *rc, int code);
 
 /* To carry the failure 'rc' to another task or thread: take its record out of here (NULL: there is
@@ -72,6 +73,13 @@ bool bough_catch_echo(int *rc, int code);
 struct bough_error *bough_error_detach(int rc);
 int bough_error_attach(struct bough_error *e, int rc);
 void bough_error_free(struct bough_error *e); /* NULL is fine */
+
+/* For failures that come from elsewhere, in a message: make a leaf of what was read of it there
+ * (all texts are copied, "" is none), and join what came together. Neither blocks; joining takes
+ * both over and cannot fail, either may be NULL. NULL: no memory. */
+struct bough_error *bough_error_new(int code, const char *message, const char *file, int line,
+                                    const char *task);
+struct bough_error *bough_error_join(struct bough_error *a, struct bough_error *b);
 
 /* Forget all failures that this task, or outside a run this thread, remembers. For threads that
  * end. */

@@ -250,6 +250,20 @@ int bough_echo(int code)
     return error_give_as(e, code);
 }
 
+static void mark_echoes(struct bough_error *e)
+{
+    for (struct bough_error *leaf = e->is_group ? e->first : e; leaf; leaf = leaf->next)
+        leaf->echo = true;
+}
+
+int bough_error_echo(int rc)
+{
+    struct bough_error *e = error_take(rc);
+    if (e)
+        mark_echoes(e);
+    return error_give_as(e, rc);
+}
+
 bool bough_catch_echo(int *rc, int code)
 {
     struct bough_error *e = *rc < 0 ? error_take(*rc) : NULL;

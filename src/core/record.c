@@ -63,6 +63,29 @@ struct bough_error *record_new(int code, const struct bough_site *site, const ch
     return &leaf->error;
 }
 
+struct bough_error *bough_error_new(int code, const char *message, const char *file, int line,
+                                    const char *task)
+{
+    size_t message_size = strlen(message) + 1, file_size = strlen(file) + 1;
+    size_t task_size = strlen(task) + 1;
+    struct leaf *leaf = sys_malloc(sizeof(*leaf) + message_size + file_size + task_size);
+    if (!leaf)
+        return NULL;
+    char *file_at = leaf->text + message_size, *task_at = file_at + file_size;
+    memcpy(leaf->text, message, message_size);
+    memcpy(file_at, file, file_size);
+    memcpy(task_at, task, task_size);
+    leaf->error = (struct bough_error){
+        .code = code,
+        .stray = code == -ECANCELED, /* no scope of ours is responsible */
+        .message = leaf->text,
+        .task = task_at,
+        .file = *file ? file_at : NULL,
+        .line = line,
+    };
+    return &leaf->error;
+}
+
 static void leaf_free(struct bough_error *e)
 {
     free(bough_container_of(e, struct leaf, error));
@@ -137,6 +160,11 @@ struct bough_error *error_join(struct bough_error *a, struct bough_error *b)
     struct bough_error *second = b->is_group ? b->first : b, *last = b->is_group ? b->last : b;
     a_last->next = second;
     return group_of(first, last);
+}
+
+struct bough_error *bough_error_join(struct bough_error *a, struct bough_error *b)
+{
+    return error_join(a, b);
 }
 
 bool record_has_code(const struct bough_error *leaf, int code)

@@ -1,0 +1,359 @@
+/* Asking: the end of a call or dialogue that has opened it.
+ *
+ * It waits in one place, for "started" or the outcome. A cancel there is handed on and the wait
+ * goes on: the outcome is certain to come, from the other end or because the session breaks. So no
+ * task over there outlives who has asked for it.
+ * SPDX-License-Identifier: MIT */
+#include "actor/dialogue.h"
+#include "actor/failure.h"
+#include "actor/handle.h"
+#include "base/sys.h"
+#include "bough/error.h"
+#include "bough/wait.h"
+
+struct asking {
+    struct bough_dialogue d;
+    struct bough_wait *waiter;
+    struct bough_scope *body; /* of the dialogue: cancelled by a failure over there */
+    bool cancelled;           /* FRAME_CANCEL has been sent */
+    bool leaving;             /* by us, who do not want more: that is no error */
+    bool settled;             /* 'outcome' is there; type 0: the session broke */
+    struct frame started, outcome;
+};
+
+static struct asking *asking_of(struct bough_dialogue *d)
+{
+    return bough_container_of(d, struct asking, d);
+}
+
+/* --- what comes --- */
+
+static void wake_waiter(struct asking *a)
+{
+    if (a->waiter)
+        bough_wake(a->waiter, 0);
+    a->waiter = NULL;
+}
+
+static bool is_failure(const struct asking *a)
+{
+    unsigned type = a->outcome.head.type;
+    return type != FRAME_REPLY &&
+           !(type == FRAME_CANCELLED && (a->leaving || a->outcome.head.flags & FRAME_AS_ASKED));
+}
+
+static void settle(struct asking *a)
+{
+    a->settled = true;
+    dialogue_close(&a->d);
+    if (a->body && is_failure(a))
+        bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
+    wake_waiter(a);
+}
+
+static void take(struct frame *to, struct frame *f)
+{
+    *to = *f;
+    f->data = NULL;
+    f->fd = -1;
+}
+
+static void answer_came(struct bough_dialogue *d, struct frame *f)
+{
+    struct asking *a = asking_of(d);
+    switch (f->head.type) {
+    case FRAME_STARTED:
+        if (d->stream || a->started.head.type) {
+            session_refuse(d->session, f, "it has started already");
+            return;
+        }
+        take(&a->started, f);
+        d->stream = true;
+        d->may_send = f->head.value;
+        if (!a->cancelled)
+            wake_waiter(a);
+        break;
+    case FRAME_REPLY:
+    case FRAME_ERROR:
+    case FRAME_CANCELLED:
+        take(&a->outcome, f);
+        settle(a);
+        break;
+    default:
+        session_refuse(d->session, f, "it is not for who has asked");
+    }
+}
+
+static void answer_is_lost(struct bough_dialogue *d)
+{
+    struct asking *a = asking_of(d);
+    a->outcome.head.type = 0;
+    settle(a);
+}
+
+static const struct dialogue_end asking_end = {answer_came, answer_is_lost};
+
+/* --- asking, waiting, cancelling --- */
+
+static void cancel(struct asking *a, const char *reason)
+{
+    if (a->cancelled || a->settled)
+        return;
+    a->cancelled = true;
+    session_expect_ack(a->d.session);
+    session_say(a->d.session, FRAME_CANCEL, dialogue_number(&a->d), 0, bough_text(reason));
+}
+
+struct waiting {
+    struct bough_wait wait;
+    struct asking *asking;
+};
+
+/* The scope is cancelled: tell them, and wait on. */
+static bool hand_on(struct bough_wait *wait)
+{
+    struct asking *a = bough_container_of(wait, struct waiting, wait)->asking;
+    const char *reason = bough_scope_reason(bough_scope_current());
+    cancel(a, reason ? reason : "the caller is cancelled");
+    return false;
+}
+
+/* Until there is news. 'deaf': a cancel does not matter any more. */
+static void wait_for_news(struct asking *a, bool deaf)
+{
+    struct waiting w = {.wait = {.abort = deaf ? NULL : hand_on, .what = "an actor's answer"},
+                        .asking = a};
+    a->waiter = &w.wait;
+    (void)bough_wait(&w.wait);
+    a->waiter = NULL;
+}
+
+static int stopping(const struct bough_actor *actor)
+{
+    return bough_fail(-EPIPE, "the actor %s is stopping", actor->name);
+}
+
+static int ask(struct asking *a, struct bough_actor *actor, const char *operation,
+               struct bough_bytes request, unsigned flags)
+{
+    struct session *s = &actor->session;
+    size_t length = strlen(operation) + 1;
+    int rc = bough_pass();
+    if (rc == 0)
+        rc = dialogue_check_size(request.size + length);
+    if (rc == 0 && !s->broken && !s->stopping)
+        rc = s->link->kind->wait_room(s->link);
+    if (rc < 0 && rc != -EPIPE)
+        return rc;
+    if (s->broken)
+        return session_failed(s);
+    if (s->stopping || rc == -EPIPE)
+        return stopping(actor);
+    struct frame_head head = {.type = FRAME_CALL,
+                              .flags = (uint16_t)flags,
+                              .context = s->next_context,
+                              .value = flags ? WINDOW : 0};
+    struct bough_bytes name = {operation, length};
+    rc = session_send(s, head, name, request, -1);
+    if (rc < 0)
+        return rc == -EPIPE ? stopping(actor) : bough_fail_text(rc, "no memory for a call");
+    *a = (struct asking){.started.fd = -1, .outcome.fd = -1};
+    dialogue_init(&a->d, s, &asking_end, s->next_context);
+    s->next_context += 2;
+    return 0;
+}
+
+/* --- the outcome --- */
+
+static int cancelled_by_others(struct asking *a)
+{
+    return bough_fail(-ECANCELED, "%s has cancelled it: %s", a->d.session->peer,
+                      frame_text(&a->outcome));
+}
+
+/* What the outcome is as a result, with the value taken out. 'ours': what a cancel as asked for is.
+ */
+static int outcome_of(struct asking *a, int ours, struct bough_message *ret_value)
+{
+    switch (a->outcome.head.type) {
+    case FRAME_REPLY:
+        if (a->outcome.lost)
+            return bough_fail_text(-ENOMEM, "no memory for an actor's reply");
+        if (ret_value) {
+            *ret_value = message_of(a->outcome.data);
+            a->outcome.data = NULL;
+        }
+        return 0;
+    case FRAME_ERROR:
+        return failure_unpack(a->outcome.data, a->outcome.head.value);
+    case FRAME_CANCELLED:
+        return a->outcome.head.flags & FRAME_AS_ASKED ? ours : cancelled_by_others(a);
+    default:
+        return session_failed(a->d.session);
+    }
+}
+
+static void asking_release(struct asking *a)
+{
+    dialogue_release(&a->d);
+    frame_release(&a->started);
+    frame_release(&a->outcome);
+}
+
+int bough_call(struct bough_actor *actor, const char *operation, struct bough_bytes request,
+               struct bough_message *ret_reply)
+{
+    struct asking a;
+    int rc = ask(&a, actor, operation, request, 0);
+    if (rc < 0)
+        return rc;
+    while (!a.settled)
+        wait_for_news(&a, a.cancelled);
+    struct bough_message reply = {0};
+    rc = outcome_of(&a, -ECANCELED, &reply);
+    if (rc == 0 && ret_reply)
+        *ret_reply = reply;
+    else
+        bough_message_free(&reply);
+    asking_release(&a);
+    return rc;
+}
+
+/* --- dialogues --- */
+
+/* Entered, or not: then why. */
+static int enter(struct bough_dialogue_block *b, struct asking *a)
+{
+    while (!a->settled && !(a->d.stream && !a->cancelled))
+        wait_for_news(a, a->cancelled);
+    if (a->d.stream && !a->cancelled && !a->started.lost) {
+        b->scope = BOUGH_SCOPE();
+        return 0;
+    }
+    if (!a->settled) { /* started without the memory for it */
+        cancel(a, "no memory");
+        while (!a->settled)
+            wait_for_news(a, true);
+        return bough_fail_text(-ENOMEM, "no memory for the value of a dialogue");
+    }
+    int rc = outcome_of(a, -ECANCELED, NULL);
+    if (rc == 0 && a->cancelled)
+        return -ECANCELED;
+    return rc < 0 ? rc
+                  : bough_fail(-EPROTO, "the operation has ended without bough_call_started()");
+}
+
+/* A failure that came before the body: cancel it as it begins. */
+static void open_body(struct bough_dialogue_block *b, struct asking *a,
+                      const struct bough_site *site)
+{
+    bough_scope_enter_at(&b->scope, site);
+    a->body = &b->scope;
+    if (a->settled && is_failure(a))
+        bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
+}
+
+struct bough_dialogue_block *bough_dialogue_block_enter(struct bough_dialogue_block *b,
+                                                        struct bough_actor *actor,
+                                                        const char *operation,
+                                                        struct bough_bytes request, int *rc,
+                                                        const struct bough_site *site)
+{
+    b->rc = rc;
+    b->dialogue = NULL;
+    b->ended = false;
+    struct asking *a = sys_malloc(sizeof(*a));
+    int entered = a ? ask(a, actor, operation, request, FRAME_IS_DIALOGUE)
+                    : bough_fail_text(-ENOMEM, "no memory for a dialogue");
+    if (entered == 0) {
+        entered = enter(b, a);
+        if (entered < 0)
+            asking_release(a);
+    }
+    if (entered < 0) {
+        free(a);
+        *rc = entered;
+        return NULL;
+    }
+    open_body(b, a, site);
+    b->dialogue = &a->d;
+    return b;
+}
+
+/* The end: the operation is cancelled if it still runs, and waited for. */
+static int leave(struct bough_dialogue_block *b, int rc)
+{
+    struct asking *a = asking_of(b->dialogue);
+    a->body = NULL;
+    rc = bough_scope_exit(&b->scope, rc);
+    a->leaving = true;
+    cancel(a, "the block of the dialogue has ended");
+    while (!a->settled)
+        wait_for_news(a, true);
+    int outcome = outcome_of(a, 0, NULL);
+    if (outcome < 0)
+        rc = bough_keep(rc, outcome);
+    b->dialogue = NULL;
+    asking_release(a);
+    free(a);
+    return rc;
+}
+
+struct bough_dialogue_block *bough_dialogue_block_exit(struct bough_dialogue_block *b)
+{
+    *b->rc = leave(b, *b->rc);
+    return NULL;
+}
+
+void bough_dialogue_block_abandon(struct bough_dialogue_block *b)
+{
+    if (b->dialogue)
+        bough_block_defer(leave(b, bough_block_guess()));
+}
+
+struct bough_bytes bough_dialogue_value(const struct bough_dialogue *d)
+{
+    const struct asking *a = bough_container_of(d, struct asking, d);
+    if (!a->started.data)
+        return BOUGH_NO_BYTES;
+    return (struct bough_bytes){a->started.data->bytes, a->started.data->size};
+}
+
+static int no_asker(void)
+{
+    return bough_fail_text(-EINVAL, "this end of the dialogue has not opened it");
+}
+
+int bough_dialogue_result(struct bough_dialogue *d, struct bough_message *ret_reply)
+{
+    struct asking *a = asking_of(d);
+    struct bough_message m;
+    if (d->end != &asking_end)
+        return no_asker();
+    int rc = bough_dialogue_finish(d);
+    while (rc >= 0 && (rc = bough_dialogue_receive(d, &m)) == 1)
+        bough_message_free(&m);
+    while (rc >= 0 && !a->settled) {
+        struct bough_wait wait = {.abort = bough_wait_leave, .what = "the result of a dialogue"};
+        if (a->waiter)
+            return bough_fail_text(-EBUSY, "another task waits for the result already");
+        a->waiter = &wait;
+        rc = bough_wait(&wait);
+        a->waiter = NULL;
+    }
+    if (rc < 0)
+        return rc;
+    if (is_failure(a)) /* which has cancelled the body, and comes out of the block */
+        return bough_fail_text(-EPIPE, "the operation has failed");
+    if (ret_reply)
+        *ret_reply = (struct bough_message){0};
+    return outcome_of(a, 0, ret_reply);
+}
+
+void bough_dialogue_cancel(struct bough_dialogue *d, const char *reason)
+{
+    if (d->end != &asking_end)
+        return;
+    asking_of(d)->leaving = true;
+    cancel(asking_of(d), reason);
+}

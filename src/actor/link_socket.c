@@ -1,0 +1,428 @@
+/* Frames over a Unix socket, between processes.
+ *
+ * Outgoing frames are laid out in blocks, one after the other; what is written in one pass of the
+ * loop goes out in one system call or few. A block that has a descriptor goes out with it, alone.
+ * Incoming bytes are read in bulk and cut into frames; a large payload is read into its own memory
+ * at once.
+ *
+ * Memory is bounded: who sends much waits for room (link->wait_room), what one is asked for in the
+ * stream of a dialogue is bounded by its window, and each call has one reply.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "actor/link.h"
+#include "base/sys.h"
+#include "bough/error.h"
+#include "bough/time.h"
+#include "bough/wait.h"
+#include "io/fd.h"
+
+enum {
+    BLOCK = 32 << 10,     /* of frames that are small */
+    BLOCKS_AT_ONCE = 16,  /* in one system call */
+    QUEUE_HIGH = 1 << 20, /* who has much to send waits from here */
+    QUEUE_LOW = QUEUE_HIGH / 2,
+    READ_AT_ONCE = 64 << 10,
+    FDS = 16, /* that have come, and whose frames have not */
+};
+
+struct block {
+    struct bough_list link;
+    int fd; /* goes out with the first byte; -1: none, or gone */
+    size_t size, sent, capacity;
+    char bytes[];
+};
+
+struct socket_link {
+    struct link link;
+    int fd;
+    int broken; /* why nothing can be sent any more; 0 */
+
+    struct bough_list blocks; /* to be sent */
+    size_t queued;            /* bytes in them */
+    struct block *spare;
+    struct bough_wait *pump;   /* waits for something to send */
+    struct bough_list starved; /* wait for room */
+    struct bough_list drains;  /* wait until all is out */
+
+    char *in;
+    size_t in_at, in_end;
+    int fds[FDS];
+    unsigned fd_count;
+};
+
+/* --- sending --- */
+
+static struct block *block_new(struct socket_link *s, size_t size)
+{
+    size_t capacity = size < BLOCK ? (size_t)BLOCK : size;
+    struct block *b = capacity == BLOCK ? s->spare : NULL;
+    if (b)
+        s->spare = NULL;
+    else if (!(b = sys_malloc(sizeof(*b) + capacity)))
+        return NULL;
+    b->fd = -1;
+    b->size = b->sent = 0;
+    b->capacity = capacity;
+    return b;
+}
+
+static void block_free(struct socket_link *s, struct block *b)
+{
+    if (b->fd >= 0)
+        close(b->fd);
+    if (b->capacity == BLOCK && !s->spare)
+        s->spare = b;
+    else
+        free(b);
+}
+
+/* The last block, if there is room for so much in it; or a new one. A descriptor needs one whose
+ * first byte is the frame's. */
+static struct block *block_for(struct socket_link *s, size_t size, int fd)
+{
+    if (fd < 0 && !bough_list_is_empty(&s->blocks)) {
+        struct block *last = bough_container_of(s->blocks.prev, struct block, link);
+        if (last->capacity - last->size >= size)
+            return last;
+    }
+    struct block *b = block_new(s, size);
+    if (!b)
+        return NULL;
+    b->fd = fd;
+    bough_list_push(&s->blocks, &b->link);
+    return b;
+}
+
+static void append(struct block *b, const void *data, size_t size)
+{
+    if (size)
+        memcpy(b->bytes + b->size, data, size);
+    b->size += size;
+}
+
+static int socket_send(struct link *link, const struct frame_head *head,
+                       const struct bough_bytes *parts, int fd)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    size_t size = sizeof(*head) + head->size;
+    if (s->broken)
+        return -EPIPE;
+    struct block *b = block_for(s, size, fd);
+    if (!b)
+        return -ENOMEM;
+    append(b, head, sizeof(*head));
+    append(b, parts[0].data, parts[0].size);
+    append(b, parts[1].data, parts[1].size);
+    s->queued += size;
+    if (s->pump)
+        bough_wake(s->pump, 0);
+    s->pump = NULL;
+    return 0;
+}
+
+struct batch {
+    struct iovec bytes[BLOCKS_AT_ONCE];
+    struct msghdr header;
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+};
+
+static void batch_fill(struct batch *batch, struct socket_link *s)
+{
+    size_t count = 0;
+    batch->header = (struct msghdr){.msg_iov = batch->bytes};
+    bough_list_foreach (node, &s->blocks) {
+        struct block *b = bough_container_of(node, struct block, link);
+        if (count == BLOCKS_AT_ONCE || (count && b->fd >= 0))
+            break;
+        batch->bytes[count].iov_base = b->bytes + b->sent;
+        batch->bytes[count++].iov_len = b->size - b->sent;
+        if (b->fd < 0)
+            continue;
+        memset(&batch->control, 0, sizeof(batch->control));
+        batch->header.msg_control = &batch->control;
+        batch->header.msg_controllen = sizeof(batch->control);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&batch->header);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &b->fd, sizeof(int));
+    }
+    batch->header.msg_iovlen = count;
+}
+
+static void have_sent(struct socket_link *s, size_t size)
+{
+    s->queued -= size;
+    while (!bough_list_is_empty(&s->blocks)) {
+        struct block *b = bough_container_of(s->blocks.next, struct block, link);
+        if (size && b->fd >= 0) {
+            close(b->fd);
+            b->fd = -1;
+        }
+        if (size < b->size - b->sent) {
+            b->sent += size;
+            break;
+        }
+        size -= b->size - b->sent;
+        bough_list_unlink(&b->link);
+        block_free(s, b);
+    }
+    if (s->queued <= QUEUE_LOW)
+        bough_wake_all(&s->starved, 0);
+    if (s->queued == 0)
+        bough_wake_all(&s->drains, 0);
+}
+
+/* The other end is gone: what is queued is for nobody. */
+static void break_off(struct socket_link *s, int rc)
+{
+    s->broken = rc;
+    while (!bough_list_is_empty(&s->blocks)) {
+        struct block *b = bough_container_of(s->blocks.next, struct block, link);
+        bough_list_unlink(&b->link);
+        block_free(s, b);
+    }
+    s->queued = 0;
+    bough_wake_all(&s->starved, -EPIPE);
+    bough_wake_all(&s->drains, 0);
+}
+
+static int send_queue(struct socket_link *s)
+{
+    struct batch batch;
+    while (s->queued) {
+        batch_fill(&batch, s);
+        int n = sys_call(EPIPE, sendmsg(s->fd, &batch.header, MSG_NOSIGNAL | MSG_DONTWAIT));
+        if (n == -EAGAIN) {
+            int rc = bough__fd_wait(s->fd, BOUGH_WRITABLE);
+            if (rc < 0)
+                return rc;
+        } else if (n >= 0) {
+            have_sent(s, (size_t)n);
+        } else if (n != -EINTR && n != -ETOOMANYREFS) {
+            break_off(s, n);
+        } else if (n ==
+                   -ETOOMANYREFS) { /* descriptors that nobody has taken yet: there is room soon */
+            int rc = bough_sleep(BOUGH_MS);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+static int socket_pump(struct link *link)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    int rc = 0;
+    while (rc >= 0) {
+        struct bough_wait wait = {.abort = bough_wait_leave,
+                                  .what = "something to send to an actor"};
+        rc = send_queue(s);
+        if (rc < 0)
+            break;
+        s->pump = &wait;
+        rc = bough_wait(&wait);
+        s->pump = NULL;
+    }
+    return rc;
+}
+
+static int socket_wait_room(struct link *link)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    if (s->queued < QUEUE_HIGH)
+        return 0;
+    struct bough_wait wait = {.abort = bough_wait_leave, .what = "room in a link to an actor"};
+    bough_list_push(&s->starved, &wait.link);
+    return bough_wait(&wait);
+}
+
+static int socket_drain(struct link *link)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    if (s->queued == 0)
+        return 0;
+    struct bough_wait wait = {.abort = bough_wait_leave, .what = "the last words to an actor"};
+    bough_list_push(&s->drains, &wait.link);
+    return bough_wait(&wait);
+}
+
+/* --- receiving --- */
+
+/* Descriptors that came with some bytes. More than can be expected, or cut off: it is no peer of
+ * ours. */
+static int take_fds(struct socket_link *s, struct msghdr *header)
+{
+    int rc = header->msg_flags & MSG_CTRUNC
+                 ? bough_fail(-EMFILE, "a descriptor that was sent could not be opened")
+                 : 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            if (s->fd_count < FDS) {
+                s->fds[s->fd_count++] = fd;
+            } else {
+                close(fd);
+                rc = bough_fail(-EPROTO, "more descriptors than frames that have one");
+            }
+        }
+    }
+    return rc;
+}
+
+/* Read something, waiting for it. The number of bytes; 0: the end. */
+static int read_some(struct socket_link *s, void *buffer, size_t size)
+{
+    struct iovec bytes = {buffer, size};
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(FDS * sizeof(int))];
+    } control;
+    for (;;) {
+        struct msghdr header = {.msg_iov = &bytes,
+                                .msg_iovlen = 1,
+                                .msg_control = &control,
+                                .msg_controllen = sizeof(control)};
+        int n = sys_call(ECONNRESET, recvmsg(s->fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+        if (n >= 0) {
+            int rc = header.msg_controllen ? take_fds(s, &header) : 0;
+            bough_passed();
+            return rc < 0 ? rc : n;
+        }
+        if (n == -ECONNRESET)
+            return 0;
+        if (n != -EINTR && n != -EAGAIN)
+            return bough_fail(n, "a link to an actor: %s", bough_error_name(n));
+        n = n == -EAGAIN ? bough__fd_wait(s->fd, BOUGH_READABLE) : 0;
+        if (n < 0)
+            return n;
+    }
+}
+
+/* At least 'size' (small) bytes in the buffer. 1; 0: the end, before the first of them. */
+static int fill(struct socket_link *s, size_t size)
+{
+    size_t have;
+    while ((have = s->in_end - s->in_at) < size) {
+        if (have && s->in_at)
+            memmove(s->in, s->in + s->in_at, have);
+        s->in_at = 0;
+        s->in_end = have;
+        int n = read_some(s, s->in + have, READ_AT_ONCE - have);
+        if (n <= 0)
+            return n < 0 || !have ? n : bough_fail(-EPROTO, "a link that ends in mid-frame");
+        s->in_end += (size_t)n;
+    }
+    return 1;
+}
+
+/* The next 'size' bytes, to 'to', or to nowhere. 1, or an error. */
+static int read_payload(struct socket_link *s, char *to, size_t size)
+{
+    size_t have = s->in_end - s->in_at, n = have < size ? have : size;
+    if (to && n)
+        memcpy(to, s->in + s->in_at, n);
+    s->in_at += n;
+    while (n < size) {
+        size_t left = size - n;
+        int got = to ? read_some(s, to + n, left)
+                     : read_some(s, s->in, left < READ_AT_ONCE ? left : READ_AT_ONCE);
+        if (got <= 0)
+            return got < 0 ? got : bough_fail(-EPROTO, "a link that ends in mid-frame");
+        n += (size_t)got;
+    }
+    return 1;
+}
+
+static int take_fd(struct socket_link *s, struct frame *f)
+{
+    if (!(f->head.flags & FRAME_HAS_FD))
+        return 1;
+    if (s->fd_count == 0)
+        return bough_fail(-EPROTO, "a frame without the descriptor that it should have");
+    f->fd = s->fds[0];
+    memmove(s->fds, s->fds + 1, --s->fd_count * sizeof(int));
+    return 1;
+}
+
+static int socket_receive(struct link *link, struct frame *ret_frame)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    struct frame f = {.fd = -1};
+    int rc = fill(s, sizeof(f.head));
+    if (rc <= 0)
+        return rc;
+    memcpy(&f.head, s->in + s->in_at, sizeof(f.head));
+    s->in_at += sizeof(f.head);
+    rc = frame_check(&f.head);
+    if (rc == 0)
+        rc = take_fd(s, &f);
+    if (rc > 0 && f.head.size) {
+        f.data = frame_data_new(f.head.size);
+        f.lost = !f.data;
+        rc = read_payload(s, f.data ? f.data->bytes : NULL, f.head.size);
+    }
+    if (rc <= 0)
+        frame_release(&f);
+    else
+        *ret_frame = f;
+    return rc;
+}
+
+/* --- open, free --- */
+
+static void socket_free(struct link *link)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    break_off(s, -EBADF);
+    for (unsigned i = 0; i < s->fd_count; i++)
+        close(s->fds[i]);
+    bough__fd_close(s->fd);
+    free(s->spare);
+    free(s->in);
+    free(s);
+}
+
+static const struct link_kind socket_kind = {
+    .send = socket_send,
+    .receive = socket_receive,
+    .wait_room = socket_wait_room,
+    .pump = socket_pump,
+    .drain = socket_drain,
+    .free = socket_free,
+};
+
+int link_socket_open(int fd, struct link **ret_link)
+{
+    struct socket_link *s = sys_calloc(1, sizeof(*s));
+    char *in = s ? sys_malloc(READ_AT_ONCE) : NULL;
+    int rc = in ? bough__fd_set_nonblocking(fd) : -ENOMEM;
+    if (rc >= 0)
+        rc = bough__fd_adopt(fd);
+    if (rc < 0) {
+        free(in);
+        free(s);
+        close(fd);
+        return bough_fail(rc, "no link to an actor: %s", bough_error_name(rc));
+    }
+    s->link.kind = &socket_kind;
+    s->fd = fd;
+    s->in = in;
+    bough_list_init(&s->blocks);
+    bough_list_init(&s->starved);
+    bough_list_init(&s->drains);
+    *ret_link = &s->link;
+    return 0;
+}
