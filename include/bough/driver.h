@@ -30,7 +30,7 @@ enum bough_operation_kind {
 
 /* A system call on a file, with what it takes; the rest is 0. What it comes to is what the call
  * would return, or a negative errno. */
-struct bough_operation {
+struct bough_io_operation {
     enum bough_operation_kind kind;
     int fd;
     const char *path, *other;
@@ -89,12 +89,12 @@ struct bough_driver {
      * the operation and all that it points to stay until then. 0: the caller parks next. -ENOSYS,
      * also as what it comes to: the driver does none like that after all, and nothing has happened.
      * -ENOMEM: not now. */
-    int (*submit)(struct bough_driver *driver, struct bough_operation *operation);
+    int (*submit)(struct bough_driver *driver, struct bough_io_operation *operation);
 
     /* The waiter would rather not have it (from its abort, which answers that a wake will still
      * come): try to take it back. If it is not too late it comes to -ECANCELED or -EINTR, and has
      * done nothing. */
-    void (*recall)(struct bough_driver *driver, struct bough_operation *operation);
+    void (*recall)(struct bough_driver *driver, struct bough_io_operation *operation);
 
     /* Others want this thread, too: wait() is called as often when nothing is watched. */
     bool shared;

@@ -15,55 +15,55 @@
 
 int bough_path_stat(const char *path, struct stat *ret_stat)
 {
-    return bough__stat_call(&(struct bough_operation){.fd = AT_FDCWD, .path = path}, ret_stat);
+    return bough__stat_call(&(struct bough_io_operation){.fd = AT_FDCWD, .path = path}, ret_stat);
 }
 
 int bough_path_lstat(const char *path, struct stat *ret_stat)
 {
-    struct bough_operation o = {.fd = AT_FDCWD, .path = path, .flags = AT_SYMLINK_NOFOLLOW};
+    struct bough_io_operation o = {.fd = AT_FDCWD, .path = path, .flags = AT_SYMLINK_NOFOLLOW};
     return bough__stat_call(&o, ret_stat);
 }
 
 static int rename_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EXDEV, rename(o->path, o->other));
 }
 
 int bough_path_rename(const char *from, const char *to)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_RENAME, .path = from, .other = to};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_RENAME, .path = from, .other = to};
     return bough__path_call(rename_it, &o, "rename");
 }
 
 static int unlink_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EACCES, unlinkat(AT_FDCWD, o->path, o->flags));
 }
 
 int bough_path_unlink(const char *path)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_UNLINK, .path = path};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_UNLINK, .path = path};
     return bough__path_call(unlink_it, &o, "unlink");
 }
 
 int bough_path_rmdir(const char *path)
 {
-    struct bough_operation o = {
+    struct bough_io_operation o = {
         .kind = BOUGH_OPERATION_UNLINK, .path = path, .flags = AT_REMOVEDIR};
     return bough__path_call(unlink_it, &o, "rmdir");
 }
 
 static int mkdir_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(ENOSPC, mkdir(o->path, (mode_t)o->mode));
 }
 
 int bough_path_mkdir(const char *path, unsigned mode)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_MKDIR, .path = path, .mode = mode};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_MKDIR, .path = path, .mode = mode};
     return bough__path_call(mkdir_it, &o, "mkdir");
 }
 
@@ -71,7 +71,7 @@ int bough_path_mkdir(const char *path, unsigned mode)
 
 /* The names one behind the other, and what belongs to each; put together when all are there. */
 struct listing {
-    struct bough_operation operation; /* first */
+    struct bough_io_operation operation; /* first */
     struct bough_directory_entry *entries;
     size_t count, room;
     char *names;

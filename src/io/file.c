@@ -27,7 +27,7 @@ struct bough_file {
 
 /* --- by name --- */
 
-int bough__path_call(bough_thread_fn *fn, struct bough_operation *o, const char *what)
+int bough__path_call(bough_thread_fn *fn, struct bough_io_operation *o, const char *what)
 {
     int rc = bough__operation(o, fn);
     if (rc >= 0 || rc == -ECANCELED)
@@ -54,13 +54,13 @@ int bough_file_adopt(int fd, struct bough_file **ret_file)
 
 static int open_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EMFILE, open(o->path, o->flags | O_CLOEXEC, (mode_t)o->mode));
 }
 
 int bough_file_open(const char *path, int flags, unsigned mode, struct bough_file **ret_file)
 {
-    struct bough_operation o = {
+    struct bough_io_operation o = {
         .kind = BOUGH_OPERATION_OPEN, .path = path, .flags = flags, .mode = mode};
     int fd = bough__path_call(open_it, &o, "open");
     if (fd < 0)
@@ -102,7 +102,7 @@ static BOUGH_COLD int failed(int rc, const char *what)
     return rc == -ECANCELED ? rc : bough_fail(rc, "%s: %s", what, bough_error_name(rc));
 }
 
-static int file_call(struct bough_file *f, bough_thread_fn *fn, struct bough_operation *o,
+static int file_call(struct bough_file *f, bough_thread_fn *fn, struct bough_io_operation *o,
                      const char *what)
 {
     if (f->fd < 0)
@@ -123,19 +123,19 @@ static int count_of(size_t size)
 
 static int read_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return o->offset < 0 ? sys_call(EIO, read(o->fd, o->data, o->size))
                          : sys_call(EIO, pread(o->fd, o->data, o->size, o->offset));
 }
 
 /* What is in the cache, up to the first byte that is not; -EAGAIN: nothing. */
-static int read_cached(int fd, const struct bough_operation *o)
+static int read_cached(int fd, const struct bough_io_operation *o)
 {
     struct iovec bytes = {.iov_base = o->data, .iov_len = o->size};
     return sys_call(EAGAIN, preadv2(fd, &bytes, 1, o->offset, RWF_NOWAIT));
 }
 
-static int read_somewhere(struct bough_file *f, struct bough_operation *o)
+static int read_somewhere(struct bough_file *f, struct bough_io_operation *o)
 {
     int n, rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
@@ -155,7 +155,7 @@ static int read_somewhere(struct bough_file *f, struct bough_operation *o)
 }
 
 /* A read that got a part of what is there, because the rest is not cached: it gets that, too. */
-static int read_rest(struct bough_file *f, struct bough_operation *o)
+static int read_rest(struct bough_file *f, struct bough_io_operation *o)
 {
     size_t done = 0, size = o->size;
     while (done < size) {
@@ -175,10 +175,10 @@ static int read_rest(struct bough_file *f, struct bough_operation *o)
 
 static int read_at(struct bough_file *f, void *ret_data, size_t size, int64_t offset)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_READ,
-                                .data = ret_data,
-                                .size = (size_t)count_of(size),
-                                .offset = offset};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_READ,
+                                   .data = ret_data,
+                                   .size = (size_t)count_of(size),
+                                   .offset = offset};
     if (size == 0)
         return f->fd < 0 ? closed() : bough_pass();
     f->in++; /* it may be freed meanwhile */
@@ -207,17 +207,17 @@ int bough_file_pread(struct bough_file *f, void *ret_data, size_t size, int64_t 
 
 static int write_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return o->offset < 0 ? sys_call(ENOSPC, write(o->fd, o->data, o->size))
                          : sys_call(ENOSPC, pwrite(o->fd, o->data, o->size, o->offset));
 }
 
 static int write_at(struct bough_file *f, const void *data, size_t size, int64_t offset)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_WRITE,
-                                .data = (void *)(uintptr_t)data,
-                                .size = (size_t)count_of(size),
-                                .offset = offset};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_WRITE,
+                                   .data = (void *)(uintptr_t)data,
+                                   .size = (size_t)count_of(size),
+                                   .offset = offset};
     return file_call(f, write_it, &o, "write");
 }
 
@@ -263,13 +263,13 @@ int64_t bough_file_seek(struct bough_file *f, int64_t offset, int whence)
 
 static int sync_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EIO, o->flags ? fdatasync(o->fd) : fsync(o->fd));
 }
 
 static int sync_by(struct bough_file *f, int data_only)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_SYNC, .flags = data_only};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_SYNC, .flags = data_only};
     return file_call(f, sync_it, &o, "sync");
 }
 
@@ -285,20 +285,20 @@ int bough_file_sync_data(struct bough_file *f)
 
 static int truncate_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EFBIG, ftruncate(o->fd, o->offset));
 }
 
 int bough_file_truncate(struct bough_file *f, int64_t size)
 {
-    return file_call(f, truncate_it, &(struct bough_operation){.offset = size}, "truncate");
+    return file_call(f, truncate_it, &(struct bough_io_operation){.offset = size}, "truncate");
 }
 
 /* --- what is known of it --- */
 
 static int stat_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EIO, statx(o->fd, o->path, o->flags, STATX_BASIC_STATS, o->data));
 }
 
@@ -326,7 +326,7 @@ static struct stat stat_of(const struct statx *x)
     };
 }
 
-int bough__stat_call(struct bough_operation *o, struct stat *ret_stat)
+int bough__stat_call(struct bough_io_operation *o, struct stat *ret_stat)
 {
     struct statx x;
     o->kind = BOUGH_OPERATION_STAT;
@@ -340,7 +340,7 @@ int bough__stat_call(struct bough_operation *o, struct stat *ret_stat)
 int bough_file_stat(struct bough_file *f, struct stat *ret_stat)
 {
     struct statx x;
-    struct bough_operation o = {
+    struct bough_io_operation o = {
         .kind = BOUGH_OPERATION_STAT, .path = "", .flags = AT_EMPTY_PATH, .data = &x};
     int rc = file_call(f, stat_it, &o, "stat");
     if (rc == 0)
@@ -352,14 +352,14 @@ int bough_file_stat(struct bough_file *f, struct stat *ret_stat)
 
 static int close_it(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     int rc = close(o->fd) < 0 && errno != EINTR ? -errno : 0;
     return rc < 0 ? rc : sys_call(EIO, 0); /* closed in any case */
 }
 
 int bough_file_close(struct bough_file *f)
 {
-    struct bough_operation o = {.kind = BOUGH_OPERATION_CLOSE, .fd = f->fd};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_CLOSE, .fd = f->fd};
     if (f->fd < 0)
         return bough_pass();
     f->fd = -1;
@@ -387,7 +387,7 @@ void bough_file_free(struct bough_file *f)
 /* --- whole files --- */
 
 struct whole {
-    struct bough_operation operation; /* first */
+    struct bough_io_operation operation; /* first */
     size_t limit, size, room;
     char *data;
 };

@@ -9,7 +9,7 @@
 
 struct operation_wait {
     struct bough_wait wait;
-    struct bough_operation *operation;
+    struct bough_io_operation *operation;
     bool recalled;
 };
 
@@ -24,7 +24,7 @@ static bool operation_abort(struct bough_wait *wait)
 }
 
 /* What it comes to; -ENOSYS: nothing, the driver cannot. 'recalled': we were cancelled meanwhile. */
-static int by_driver_once(struct bough_driver *driver, struct bough_operation *o, bool *recalled)
+static int by_driver_once(struct bough_driver *driver, struct bough_io_operation *o, bool *recalled)
 {
     struct operation_wait w = {
         .wait = {.abort = operation_abort, .what = "a file"},
@@ -38,7 +38,7 @@ static int by_driver_once(struct bough_driver *driver, struct bough_operation *o
     return rc;
 }
 
-static int by_driver(struct bough_operation *o)
+static int by_driver(struct bough_io_operation *o)
 {
     struct bough_driver *driver = bough_driver_current();
     bool recalled = false;
@@ -57,14 +57,14 @@ static int by_driver(struct bough_operation *o)
     return rc;
 }
 
-int bough__operation(struct bough_operation *o, bough_thread_fn *in_thread)
+int bough__operation(struct bough_io_operation *o, bough_thread_fn *in_thread)
 {
     const struct bough_thread_options options = {.what = "a file"};
     int rc = by_driver(o);
     return rc == -ENOSYS ? bough_thread_run_with(&options, in_thread, o) : rc;
 }
 
-int bough__operation_always(struct bough_operation *o, bough_thread_fn *in_thread)
+int bough__operation_always(struct bough_io_operation *o, bough_thread_fn *in_thread)
 {
     int rc = 0;
     bough_shielded (BOUGH_NEVER, &rc)

@@ -9,7 +9,7 @@
  * thread. A checkpoint: cancelled before it begins, -ECANCELED, and nothing has happened; cancelled
  * later it is taken back where that is possible, which is the same; else what has happened counts.
  * What it came to. */
-int bough__operation(struct bough_operation *operation, bough_thread_fn *in_thread);
+int bough__operation(struct bough_io_operation *operation, bough_thread_fn *in_thread);
 
 /* The same for cleanup: also when we are cancelled. */
-int bough__operation_always(struct bough_operation *operation, bough_thread_fn *in_thread);
+int bough__operation_always(struct bough_io_operation *operation, bough_thread_fn *in_thread);

@@ -114,7 +114,7 @@ static int step(struct removal *r)
 
 int bough__remove_all(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     struct removal r = {.path = o->path};
     int rc = remove_one(&r, AT_FDCWD, o->path);
     while (rc == 0 && r.depth)
@@ -127,5 +127,6 @@ int bough__remove_all(void *operation)
 
 int bough_path_remove_all(const char *path)
 {
-    return bough__path_call(bough__remove_all, &(struct bough_operation){.path = path}, "remove");
+    return bough__path_call(bough__remove_all, &(struct bough_io_operation){.path = path},
+                            "remove");
 }

@@ -2,5 +2,5 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
-/* In a thread, of the path of a struct bough_operation. */
+/* In a thread, of the path of a struct bough_io_operation. */
 int bough__remove_all(void *operation);

@@ -26,7 +26,7 @@ struct ring_request {
     bool cancelling;                /* it is on the list of those to be cancelled */
     bool over;                      /* and its last completion has come meanwhile */
     unsigned next;                  /* the next one that is free, or to be cancelled; 0: none */
-    struct bough_operation *operation;
+    struct bough_io_operation *operation;
 };
 
 /* What a completion is about: one of these, or the request in that place. */

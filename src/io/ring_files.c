@@ -62,21 +62,21 @@ static bool needs_thread(enum bough_operation_kind kind)
     return kind == BOUGH_OPERATION_OPEN || kind == BOUGH_OPERATION_CLOSE;
 }
 
-static bool is_at_position(const struct bough_operation *o)
+static bool is_at_position(const struct bough_io_operation *o)
 {
     return (o->kind == BOUGH_OPERATION_READ || o->kind == BOUGH_OPERATION_WRITE) && o->offset < 0;
 }
 
 /* The kernel tries again to do the rest of what was cut short, and if that fails it forgets to move
  * the position over what was done. */
-static void mend_position(const struct bough_operation *o, int res)
+static void mend_position(const struct bough_io_operation *o, int res)
 {
     if (is_at_position(o) && o->position >= 0 && res > 0 && (size_t)res < o->size &&
         lseek(o->fd, 0, SEEK_CUR) == o->position)
         (void)lseek(o->fd, o->position + res, SEEK_SET);
 }
 
-void bough__ring_files_fill(struct bough_operation *o, struct io_uring_sqe *sqe)
+void bough__ring_files_fill(struct bough_io_operation *o, struct io_uring_sqe *sqe)
 {
     if (is_at_position(o))
         o->position = lseek(o->fd, 0, SEEK_CUR); /* of a pipe: -1 */
@@ -121,7 +121,7 @@ static bool may_be_a_refusal(enum bough_operation_kind kind, int res)
            (res == -EACCES || res == -EPERM || res == -EINVAL || res == -EOPNOTSUPP);
 }
 
-int bough__ring_files_result(struct ring_files *f, const struct bough_operation *o, int res)
+int bough__ring_files_result(struct ring_files *f, const struct bough_io_operation *o, int res)
 {
     unsigned bit = 1U << o->kind;
     if (res <= -ERESTARTSYS && res >= -ERESTART_RESTARTBLOCK)

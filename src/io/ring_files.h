@@ -18,8 +18,8 @@ struct ring_files {
 void bough__ring_files_probe(struct ring_files *f, struct ring *r);
 bool bough__ring_files_can(const struct ring_files *f, enum bough_operation_kind kind);
 
-void bough__ring_files_fill(struct bough_operation *operation, struct io_uring_sqe *sqe);
+void bough__ring_files_fill(struct bough_io_operation *operation, struct io_uring_sqe *sqe);
 
 /* What it comes to, if the kernel says 'res'. */
-int bough__ring_files_result(struct ring_files *f, const struct bough_operation *operation,
+int bough__ring_files_result(struct ring_files *f, const struct bough_io_operation *operation,
                              int res);

@@ -36,13 +36,13 @@ static int template_in(const char *directory, char **ret_path)
 
 static int make_directory(void *operation)
 {
-    const struct bough_operation *o = operation;
+    const struct bough_io_operation *o = operation;
     return sys_call(EACCES, mkdtemp((char *)(uintptr_t)o->path) ? 0 : -1);
 }
 
 static int remove_it(const char *path)
 {
-    int rc = bough__operation_always(&(struct bough_operation){.path = path}, bough__remove_all);
+    int rc = bough__operation_always(&(struct bough_io_operation){.path = path}, bough__remove_all);
     return rc < 0 ? bough_fail(rc, "remove %s: %s", path, bough_error_name(rc)) : 0;
 }
 
@@ -52,7 +52,7 @@ int bough_temporary_directory(struct bough_manager *self, void *arg)
     int rc = template_in(directory_for(arg), &path);
     if (rc < 0)
         return rc;
-    rc = bough__path_call(make_directory, &(struct bough_operation){.path = path}, "mkdtemp");
+    rc = bough__path_call(make_directory, &(struct bough_io_operation){.path = path}, "mkdtemp");
     if (rc == 0) {
         rc = bough_yield(self, path);
         rc = bough_keep(rc, remove_it(path));
@@ -64,7 +64,7 @@ int bough_temporary_directory(struct bough_manager *self, void *arg)
 /* --- files --- */
 
 struct temporary {
-    struct bough_operation operation; /* the path is the template */
+    struct bough_io_operation operation; /* the path is the template */
     const char *directory;
 };
 

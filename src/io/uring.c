@@ -202,7 +202,7 @@ static int reaped_poll(struct uring *p, const struct ring_request *r, int res)
     return 1;
 }
 
-static int reaped_operation(struct uring *p, struct bough_operation *operation, int res)
+static int reaped_operation(struct uring *p, struct bough_io_operation *operation, int res)
 {
     p->driver.watched--;
     bough_wake(operation->wait, bough__ring_files_result(&p->files, operation, res));
@@ -367,7 +367,7 @@ static int uring_adopt(struct bough_driver *driver, int fd)
 
 /* --- operations --- */
 
-static int uring_submit(struct bough_driver *driver, struct bough_operation *operation)
+static int uring_submit(struct bough_driver *driver, struct bough_io_operation *operation)
 {
     struct uring *p = uring_of(driver);
     const struct ring_request request = {.kind = RING_OPERATION, .operation = operation};
@@ -383,7 +383,7 @@ static int uring_submit(struct bough_driver *driver, struct bough_operation *ope
     return 0;
 }
 
-static void uring_recall(struct bough_driver *driver, struct bough_operation *operation)
+static void uring_recall(struct bough_driver *driver, struct bough_io_operation *operation)
 {
     bough__ring_cancel(&uring_of(driver)->ring, operation->request);
 }

@@ -195,12 +195,12 @@ URING_TEST(a_result_that_came_before_the_cancel_is_delivered)
     char byte = '-';
     int fds[2];
     make_pipe(fds);
-    struct bough_operation o = {.kind = BOUGH_OPERATION_READ,
-                                .fd = fds[0],
-                                .data = &byte,
-                                .size = 1,
-                                .offset = -1,
-                                .wait = &p.wait};
+    struct bough_io_operation o = {.kind = BOUGH_OPERATION_READ,
+                                   .fd = fds[0],
+                                   .data = &byte,
+                                   .size = 1,
+                                   .offset = -1,
+                                   .wait = &p.wait};
     CHECK_EQ(write(fds[1], "x", 1), 1);
     CHECK_EQ(d->submit(d, &o), 0);
     CHECK_EQ(d->watched, 1);
@@ -351,10 +351,10 @@ TEST(files_survive_the_failure_of_each_call_and_allocation)
 
 /* --- drivers that do some of it --- */
 
-static int (*submit_really)(struct bough_driver *driver, struct bough_operation *operation);
+static int (*submit_really)(struct bough_driver *driver, struct bough_io_operation *operation);
 static unsigned refused, submitted;
 
-static int submit_some(struct bough_driver *driver, struct bough_operation *operation)
+static int submit_some(struct bough_driver *driver, struct bough_io_operation *operation)
 {
     submitted |= 1U << operation->kind;
     return refused & 1U << operation->kind ? -ENOSYS : submit_really(driver, operation);
@@ -405,7 +405,7 @@ static void open_restricted(struct ring *r, const unsigned char *opcodes, unsign
     register_with(r, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
-static int do_it(struct ring *r, struct ring_files *f, struct bough_operation *o)
+static int do_it(struct ring *r, struct ring_files *f, struct bough_io_operation *o)
 {
     struct io_uring_cqe cqe;
     struct io_uring_sqe *sqe;
@@ -424,11 +424,11 @@ static int do_it(struct ring *r, struct ring_files *f, struct bough_operation *o
 TEST(a_ring_that_refuses_an_operation_is_told_from_a_file_that_does)
 {
     const unsigned char opcodes[] = {IORING_OP_OPENAT, IORING_OP_CLOSE};
-    struct bough_operation open_it = {.kind = BOUGH_OPERATION_OPEN, .path = "/"},
-                           open_wrongly = {.kind = BOUGH_OPERATION_OPEN,
-                                           .path = "/",
-                                           .flags = O_DIRECTORY | O_CREAT | O_RDWR},
-                           make_it = {.kind = BOUGH_OPERATION_MKDIR, .path = "/"};
+    struct bough_io_operation open_it = {.kind = BOUGH_OPERATION_OPEN, .path = "/"},
+                              open_wrongly = {.kind = BOUGH_OPERATION_OPEN,
+                                              .path = "/",
+                                              .flags = O_DIRECTORY | O_CREAT | O_RDWR},
+                              make_it = {.kind = BOUGH_OPERATION_MKDIR, .path = "/"};
     struct ring_files f = {0};
     struct ring r;
     need_uring();
@@ -439,7 +439,7 @@ TEST(a_ring_that_refuses_an_operation_is_told_from_a_file_that_does)
     CHECK_EQ(do_it(&r, &f, &open_wrongly), -ENOSYS); /* it has never worked, so who knows? */
     int fd = do_it(&r, &f, &open_it);
     CHECK(fd >= 0);
-    struct bough_operation close_it = {.kind = BOUGH_OPERATION_CLOSE, .fd = fd};
+    struct bough_io_operation close_it = {.kind = BOUGH_OPERATION_CLOSE, .fd = fd};
     CHECK(do_it(&r, &f, &open_wrongly) < 0 && do_it(&r, &f, &open_wrongly) != -ENOSYS);
     CHECK_EQ(do_it(&r, &f, &close_it), 0);
     CHECK_EQ(do_it(&r, &f, &close_it), -EBADF);
