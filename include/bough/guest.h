@@ -4,7 +4,7 @@
  *     int rc = bough_guest_start(NULL, program, NULL, &g);
  *     while (rc == 0 && bough_guest_step(g)) {               // here: a loop of our own
  *         struct pollfd p = {.fd = bough_guest_fd(g), .events = POLLIN};
- *         poll(&p, 1, milliseconds_until(bough_guest_deadline(g)));
+ *         poll(&p, 1, bough_guest_timeout_ms(g));
  *     }
  *     if (rc == 0)
  *         rc = bough_guest_finish(g);
@@ -13,9 +13,13 @@
  * has come. A step runs the tasks until all wait, or for two milliseconds, so that the host gets
  * its turn. Between the steps nothing of the run moves.
  *
- * Tasks may call the host's functions, and the host may, between steps, call what is for any
- * thread: bough_enter() to wake a task (bough/entry.h; hold a gate, or a run that waits for nothing
- * else takes itself for deadlocked).
+ * Tasks may call the host's functions. The host, between steps, may end the run by
+ * bough_guest_cancel(), and call what is for any thread: bough_enter() to wake a task
+ * (bough/entry.h; hold a gate, or a run that waits for nothing else takes itself for deadlocked).
+ * After either the descriptor is readable.
+ *
+ * In GLib the descriptor and the timeout are those of a GSource, in libuv of a uv_poll_t and a
+ * uv_timer_t: examples/guest_glib.c and examples/guest_uv.c are to be copied.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -41,6 +45,16 @@ int bough_guest_fd(const struct bough_guest *g);
 /* When the next step is due at the latest, on the clock of bough_now() outside a run; BOUGH_NEVER;
  * INT64_MIN: at once. */
 int64_t bough_guest_deadline(const struct bough_guest *g);
+
+/* The same as a time from now that poll() and its kind understand: in milliseconds, rounded up; 0:
+ * at once; -1: never. */
+int bough_guest_timeout_ms(const struct bough_guest *g);
+
+/* Cancel the main task and all below it, as by bough_scope_cancel() around it: so the result is 0,
+ * if nothing else fails. The next step does it, so go on until one returns false. 'reason' is a
+ * text that lives until then, or NULL. Only in the thread of the guest. Idempotent; nothing when it
+ * has ended. */
+void bough_guest_cancel(struct bough_guest *g, const char *reason);
 
 /* On a driver of your own (bough/driver.h); 'fd' is readable when its wait() would wake somebody.
  * Its wait() is the guest's until the end, and then close(driver) is called, if there is a 'close'.

@@ -9,7 +9,7 @@
 
 #include "base/panic.h"
 #include "base/sys.h"
-#include "core/state.h"
+#include "core/scope.h"
 
 enum { GUEST_STACK = 256 * 1024 };
 #define GUEST_SLICE (2 * BOUGH_MS)
@@ -28,7 +28,9 @@ struct bough_guest {
     struct bough_run_options options;
     bough_task_fn *fn;
     void *arg;
+    const char *reason;
     int rc;
+    bool cancel; /* the host has asked for it, and no step has been made since */
     bool ended;
 };
 
@@ -46,15 +48,27 @@ static void leave(struct bough_guest *g)
     bough__current = g->current;
 }
 
+/* Here, and not when the host asks: an abort may need the run. True: tasks may be ready now. */
+static bool cancel_if_asked(struct bough_guest *g)
+{
+    if (!g->cancel)
+        return false;
+    g->cancel = false;
+    scope_cancel(&bough__current->run->root, BOUGH_CANCEL_EXPLICIT, NULL, 0, g->reason);
+    return true;
+}
+
 static int guest_wait(struct bough_driver *driver, int64_t deadline)
 {
     struct bough_guest *g = stepping;
+    bool cancelled = cancel_if_asked(g);
     int woken = g->wait(driver, INT64_MIN);
-    bool may_go_on = woken != 0 || deadline == INT64_MIN;
+    bool may_go_on = cancelled || woken != 0 || deadline == INT64_MIN;
     if (may_go_on && driver->now(driver) - g->step_began < GUEST_SLICE)
         return woken;
     g->deadline = may_go_on ? INT64_MIN : deadline;
     leave(g);
+    (void)cancel_if_asked(g);
     int more = g->wait(driver, INT64_MIN);
     return more < 0 ? more : woken + more;
 }
@@ -130,6 +144,28 @@ int bough_guest_fd(const struct bough_guest *g)
 int64_t bough_guest_deadline(const struct bough_guest *g)
 {
     return g->deadline;
+}
+
+int bough_guest_timeout_ms(const struct bough_guest *g)
+{
+    if (g->deadline == BOUGH_NEVER)
+        return -1;
+    if (g->deadline == INT64_MIN)
+        return 0;
+    int64_t left = g->deadline - g->driver->now(g->driver);
+    if (left <= 0)
+        return 0;
+    int64_t ms = left / BOUGH_MS + (left % BOUGH_MS != 0);
+    return ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
+void bough_guest_cancel(struct bough_guest *g, const char *reason)
+{
+    if (g->cancel || g->ended)
+        return;
+    g->cancel = true;
+    g->reason = reason;
+    g->driver->interrupt(g->driver);
 }
 
 int bough_guest_finish(struct bough_guest *g)

@@ -17,12 +17,9 @@ static int host(struct bough_guest *g, int *ret_rc)
     host_steps = 1;
     while (bough_guest_step(g)) {
         struct pollfd p = {.fd = bough_guest_fd(g), .events = POLLIN};
-        int64_t deadline = bough_guest_deadline(g), left = deadline - bough_now();
-        int ms = deadline == BOUGH_NEVER              ? 10000
-                 : deadline == INT64_MIN || left <= 0 ? 0
-                                                      : (int)(left / BOUGH_MS) + 1;
         CHECK(!bough_is_running());
-        CHECK(poll(&p, 1, ms) >= 0);
+        int ms = bough_guest_timeout_ms(g);
+        CHECK(poll(&p, 1, ms < 0 ? 10000 : ms) >= 0);
         host_steps = ++steps;
         CHECK(steps < 100000);
     }
@@ -132,6 +129,88 @@ TEST(the_host_gets_its_turn_while_tasks_are_busy)
     int steps;
     CHECK_EQ(run_as_guest(busy, NULL, &steps), 0);
     CHECK(steps > 2);
+}
+
+TEST(the_host_is_told_how_long_it_may_wait)
+{
+    struct bough_guest *g;
+    int64_t time = 50 * BOUGH_MS;
+    int rc;
+    CHECK_EQ(bough_guest_start(NULL, sleeper, &time, &g), 0);
+    CHECK_EQ(bough_guest_timeout_ms(g), 0); /* it has not begun */
+    CHECK_EQ(bough_guest_deadline(g), INT64_MIN);
+    CHECK(bough_guest_step(g));
+    CHECK(bough_guest_timeout_ms(g) <= 50);
+    CHECK(bough_guest_deadline(g) <= bough_now() + 50 * BOUGH_MS);
+    while (bough_guest_timeout_ms(g) > 0)
+        usleep(1000);
+    CHECK(bough_now() >= bough_guest_deadline(g)); /* rounded up */
+    (void)host(g, &rc);
+    CHECK_EQ(rc, 0);
+}
+
+/* --- the host cancels --- */
+
+struct victim {
+    int fds[2];
+    bool cleaned_up;
+};
+
+static int read_for_ever(void *arg)
+{
+    struct victim *v = arg;
+    int rc = read_byte(v->fds);
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_HAS(bough_scope_reason(bough_scope_current()), "the window was closed");
+    bough_shielded (BOUGH_SEC, &(int){0})
+        v->cleaned_up = bough_sleep(BOUGH_MS) == 0;
+    return rc;
+}
+
+static int read_in_task(void *arg)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc)
+        rc = bough_nursery_start_soon(n, read_for_ever, arg);
+    return rc;
+}
+
+static bool is_readable(struct bough_guest *g)
+{
+    struct pollfd p = {.fd = bough_guest_fd(g), .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
+TEST(the_host_cancels_and_the_tasks_clean_up)
+{
+    struct victim v = {0};
+    struct bough_guest *g;
+    int rc;
+    CHECK_EQ(pipe2(v.fds, O_NONBLOCK | O_CLOEXEC), 0);
+    CHECK_EQ(bough_guest_start(NULL, read_in_task, &v, &g), 0);
+    CHECK(bough_guest_step(g));
+    CHECK_EQ(bough_guest_timeout_ms(g), -1);
+    CHECK(!is_readable(g));
+    bough_guest_cancel(g, "the window was closed");
+    bough_guest_cancel(g, "twice");
+    CHECK(is_readable(g));
+    CHECK(!v.cleaned_up);
+    (void)host(g, &rc);
+    CHECK_EQ(rc, 0); /* as of any scope that was cancelled */
+    CHECK(v.cleaned_up);
+    close(v.fds[0]);
+    close(v.fds[1]);
+}
+
+TEST(a_guest_may_be_cancelled_before_it_begins_and_after_its_end)
+{
+    struct bough_guest *g;
+    int64_t time = BOUGH_MINUTE;
+    CHECK_EQ(bough_guest_start(NULL, sleeper, &time, &g), 0);
+    bough_guest_cancel(g, NULL);
+    CHECK(!bough_guest_step(g));
+    bough_guest_cancel(g, "too late");
+    CHECK_EQ(bough_guest_finish(g), 0);
 }
 
 static int fail(__attribute__((unused)) void *arg)
