@@ -308,6 +308,69 @@ download() {
     fails ends "$server"
     is "$(echo *)" "a b c d f"
 }
+curl_fetch() {
+    export NO_PROXY='*'
+    start hello "$build/examples/http_hello" 0
+    timeout 60 "$build/examples/curl_fetch" "http://127.0.0.1:$port/" "http://127.0.0.1:$port/ticks" >"$there/pages"
+    says "$there/pages" ":$port/ticks: 35 bytes" ":$port/: "
+    kill "$server"
+    ends "$server"
+    says "$there/hello" "stopped"
+    status_of "$build/examples/curl_fetch" http://127.0.0.1:1/
+    is "$status" 1
+    says "$there/err" "http://127.0.0.1:1/: failed" "ECONNREFUSED"
+}
+# Nobody listens on port 1.
+ares_lookup() {
+    status_of "$build/examples/ares_lookup" -s 127.0.0.1:1 localhost 127.0.0.2
+    is "$status" 0
+    says "$there/out" "localhost: 127.0.0.1:0" "127.0.0.2: 127.0.0.2:0"
+    status_of "$build/examples/ares_lookup" -s 127.0.0.1:1 no.test
+    is "$status" 1
+    says "$there/err" "no.test: failed" "EHOSTUNREACH"
+}
+# guest LOOP PROGRAM
+guest() {
+    run "$2"
+    for i in 1 2 3 4 5; do
+        before "$there/$2" "$1: tick $i" "client: the server echoes tick $i"
+    done
+    before "$there/$2" "$1: that is enough" "tasks: all have ended"
+    before "$there/$2" "tasks: all have ended" "the loop has ended; a task slept meanwhile"
+}
+guest_glib() { guest glib guest_glib; }
+guest_uv() { guest libuv guest_uv; }
+# A server in a directory of its own, without a port. It does not run as root.
+start_postgres() {
+    database=$there/database as=
+    mkdir "$database"
+    if [ "$(id -u)" = 0 ]; then
+        chmod 711 "$there"
+        chown nobody "$database"
+        as="setpriv --reuid=nobody --regid=nogroup --clear-groups"
+    fi
+    # shellcheck disable=SC2086 # a list of words
+    (cd "$database" && $as "$postgres/initdb" -D data -A trust -U bough --no-sync -E UTF8 --locale=C >initdb)
+    # shellcheck disable=SC2086
+    $as "$postgres/postgres" -D "$database/data" -k "$database" -c listen_addresses= -c fsync=off \
+        -c shared_buffers=1MB >"$there/postgres" 2>&1 &
+    # shellcheck disable=SC2031 # the same subshell
+    server=$! servers="$servers $!"
+    await "$there/postgres" "ready to accept connections"
+}
+ask() { status_of "$build/examples/postgres_query" "host=$database user=bough dbname=postgres" "$@"; }
+postgres_query() {
+    start_postgres
+    # shellcheck disable=SC2016 # the parameters of SQL
+    ask 'SELECT n, $2 || n, NULL FROM generate_series(1, $1::int) AS n' 3 "row "
+    is "$status" 0
+    printf '1\trow 1\tNULL\n2\trow 2\tNULL\n3\trow 3\tNULL\n' | diff - "$there/out"
+    ask "SELECT 1 / 0"
+    is "$status" 1
+    says "$there/err" "division by zero"
+    kill -INT "$server"
+    ends "$server"
+}
 # with PROGRAM ... -- NAME FUNCTION: that check, if all the programs are there.
 with() {
     missing=
@@ -347,4 +410,14 @@ with "$build/examples/parallel" -- "parallel runs so many at once" parallel_at_o
 with "$build/examples/parallel" -- "parallel leaves no process behind at Ctrl-C" parallel_stops
 with "$build/examples/download" "$build/tests/project/flaky" -- \
     "download tries again, resumes, and leaves no half files" download
+with "$build/examples/curl_fetch" "$build/examples/http_hello" -- \
+    "curl_fetch fetches pages, and says why it cannot connect" curl_fetch
+with "$build/examples/ares_lookup" -- "ares_lookup finds what there is, and says what it cannot find" ares_lookup
+with "$build/examples/guest_glib" -- "guest_glib runs tasks inside GLib's loop" guest_glib
+with "$build/examples/guest_uv" -- "guest_uv runs tasks inside libuv's loop" guest_uv
+postgres=
+for bin in /usr/lib/postgresql/*/bin; do
+    [ ! -x "$bin/initdb" ] || postgres=$bin
+done
+with "$build/examples/postgres_query" "$postgres/initdb" -- "postgres_query asks a real server" postgres_query
 finish
