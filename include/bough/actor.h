@@ -214,14 +214,17 @@ BOUGH_MUST_CHECK int bough_actors_close(struct bough_actors *an, int rc);
 
 /* --- names --- */
 
-/* Who has that name in the tree of actors that we are part of: the nearest, if there are several.
- * It may be called like one of our own; who may not be found is ourself (-EINVAL). The handle is
- * good until bough_actor_release(), or the end of the run. A checkpoint. 0; -ENOENT; -ECANCELED;
- * -ENOMEM, -EMFILE. */
+/* Who has that name in the tree of actors that we are part of. Names need not be unique: it is one
+ * that was started below us, if there is one, else one that is nearer to the root, and the oldest
+ * of these. The handle may be called like that of an actor of our own; it is good until
+ * bough_actor_release(), or until the end of the block that the actor was started in (below us), or
+ * of ourself. A checkpoint. 0; -ENOENT: not now; -EINVAL: that is our own name; -ECANCELED;
+ * -ENOMEM, -EMFILE; -EPIPE: our parent is gone. */
 BOUGH_MUST_CHECK int bough_actor_find(const char *name, struct bough_actor **ret_actor);
 /* The same, waiting until there is one. */
 BOUGH_MUST_CHECK int bough_actor_wait(const char *name, struct bough_actor **ret_actor);
-/* No calls may be in flight on it. NULL is fine. */
+/* Of what was found; no calls may be in flight on it. NULL is fine, and so is an actor of our own,
+ * which is left as it is. */
 void bough_actor_release(struct bough_actor *a);
 
 /* --- calls --- */
@@ -298,6 +301,10 @@ void bough_dialogue_cancel(struct bough_dialogue *d, const char *reason);
  * theirs; one that does not answer within a second is said to. A checkpoint. 0, -ECANCELED,
  * -ENOMEM. */
 BOUGH_MUST_CHECK int bough_actor_tree_print(FILE *to);
+
+/* A task that prints that to stderr whenever SIGUSR1 comes, until it is cancelled:
+ * bough_nursery_start_service(n, bough_actor_tree_on_signal, NULL). */
+BOUGH_MUST_CHECK int bough_actor_tree_on_signal(void *arg);
 
 /* --- what the blocks are made of --- */
 

@@ -21,11 +21,10 @@ void bough_actors_open_at(struct bough_actors *an, const struct bough_site *site
     bough_nursery_open_at(&an->nursery, NULL, site);
 }
 
-static void actor_free(struct bough_actor *a)
+static void discard(struct bough_actor *a)
 {
     bough_list_unlink(&a->link);
-    frame_release(&a->outcome);
-    free(a);
+    actor_release(a);
 }
 
 /* A death is one failure, though it also was that of each call to the dead. */
@@ -35,7 +34,7 @@ static bool take_off(struct bough_actors *an)
     while (!bough_list_is_empty(&an->members)) {
         struct bough_actor *a = bough_container_of(an->members.next, struct bough_actor, link);
         died = died || a->session.told;
-        actor_free(a);
+        discard(a);
     }
     return died;
 }
@@ -113,6 +112,7 @@ static struct bough_actor *actor_new(struct bough_actors *an, const struct bough
     if (!a)
         return NULL;
     a->block = an;
+    a->held = 1;
     a->spec = spec;
     a->where = spec->place;
     a->grace = spec->grace ? spec->grace : GRACE;
@@ -146,7 +146,7 @@ int bough_actor_start_at(struct bough_actors *an, const struct bough_actor_spec 
         rc = bough_nursery_start_at(&an->nursery, keeper_main, a, NULL, site);
     a->spec = NULL;
     if (rc < 0)
-        actor_free(a);
+        discard(a);
     else
         *ret_actor = a;
     return rc;

@@ -40,15 +40,12 @@ enum frame_type {
     FRAME_LEAVING, /* no call is in flight any more */
     FRAME_ENDED,   /* the last one: FRAME_ERROR's payload, or nothing */
     /* Names (actor/names.h). */
-    FRAME_NAME_ADD,
-    FRAME_NAME_REMOVE,
-    FRAME_FIND,    /* a name; value: wait for it; context: what for */
-    FRAME_FOUND,   /* context: which; value: 0 and a descriptor, or -errno */
-    FRAME_CONNECT, /* a name, and a descriptor */
-    /* Seeing. */
-    FRAME_TREE,      /* context: which */
-    FRAME_TREE_TEXT, /* likewise */
-    FRAME_TYPES,     /* how many there are */
+    FRAME_NAME_ADD,    /* the name of an actor that is up below the child */
+    FRAME_NAME_REMOVE, /* of one that has ended */
+    FRAME_FIND,        /* fields: the name, who wants it; context: which; value: FIND_... */
+    FRAME_FOUND,       /* context: which; value: 0 and a descriptor, or < 0: it is not to be had */
+    FRAME_CONNECT,     /* fields: the name, who wants it; and a descriptor to him */
+    FRAME_TYPES,       /* how many there are */
 };
 
 enum {

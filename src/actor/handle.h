@@ -7,6 +7,7 @@
 #include "bough/actor.h"
 #include "bough/sync.h"
 
+struct names;
 struct place;
 
 enum actor_state {
@@ -19,7 +20,8 @@ enum actor_state {
 enum { ACTOR_NAME = 64 };
 
 struct bough_actor {
-    struct bough_list link; /* in its block; or among those that were found */
+    struct bough_list link;    /* in its block */
+    struct bough_list sibling; /* among all of the run that are up (actor/names.h) */
     struct session session;
     enum actor_state state;
     char name[ACTOR_NAME];
@@ -30,6 +32,7 @@ struct bough_actor {
     struct bough_actors *block;
     const struct bough_actor_spec *spec; /* during the start */
     struct place *place;
+    struct names *names; /* the run's; held */
     char type[ACTOR_NAME];
     unsigned char token[16];
     int64_t grace;
@@ -49,4 +52,9 @@ struct bough_actor {
     int died;             /* < 0: why, if that has not come, and in words: */
     char how[128];
     struct bough_event gone; /* for those that join */
+    unsigned held;           /* by its block, and by those that look at it meanwhile */
 };
+
+/* Keep it, also if its block ends. The last one frees it. */
+void actor_hold(struct bough_actor *a);
+void actor_release(struct bough_actor *a);

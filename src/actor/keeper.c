@@ -12,11 +12,13 @@
  * SPDX-License-Identifier: MIT */
 #include "actor/keeper.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "actor/dialogue.h"
 #include "actor/failure.h"
 #include "actor/fields.h"
+#include "actor/names.h"
 #include "actor/place.h"
 #include "actor/serve.h"
 #include "bough/error.h"
@@ -63,7 +65,8 @@ static void control(struct session *s, struct frame *f)
         ended_came(a, f);
         break;
     default:
-        session_refuse(s, f, "it is not for who has started it");
+        if (!names_frame(a->names, s, f))
+            session_refuse(s, f, "it is not for who has started it");
     }
     news_tell(&a->news);
 }
@@ -296,11 +299,14 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
     bool up = rc == 0;
     if (up) {
         a->state = ACTOR_UP;
+        names_add_actor(a->names, a);
         if (!bough_started(a))
             rc = -ECANCELED;
         else
             rc = news_await(&a->news, is_to_end, a, "an actor");
     }
+    if (up)
+        names_remove_actor(a->names, a);
     end(a, rc);
     if (rc == -EOWNERDEAD) /* a start that failed: see the outcome */
         rc = 0;
@@ -321,8 +327,10 @@ int keeper_main(void *arg)
     struct bough_nursery n;
     struct link *link;
     bough_task_set_name("%s", a->name);
-    int rc = a->where == BOUGH_PLACE_THREAD ? place_thread(a, &a->place, &link)
-                                            : place_process(a, &a->place, &link);
+    a->names = names_hold();
+    int rc = !a->names                        ? bough_fail_text(-ENOMEM, "no memory for an actor")
+             : a->where == BOUGH_PLACE_THREAD ? place_thread(a, &a->place, &link)
+                                              : place_process(a, &a->place, &link);
     if (rc == 0) {
         session_init(&a->session, link, false);
         snprintf(a->session.peer, sizeof(a->session.peer), "%s", a->name);
@@ -338,6 +346,8 @@ int keeper_main(void *arg)
         a->place->kind->free(a->place);
         session_release(&a->session);
     }
+    if (a->names)
+        names_release(a->names);
     a->state = ACTOR_GONE;
     bough_event_set(&a->gone);
     return rc;

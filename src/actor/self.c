@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "actor/self.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "actor/failure.h"
 #include "actor/fields.h"
 #include "actor/handle.h"
+#include "actor/names.h"
 #include "actor/serve.h"
+#include "actor/tree.h"
 #include "actor/type.h"
 #include "bough/error.h"
 #include "bough/task.h"
@@ -17,6 +20,7 @@ struct self {
     struct bough_actor parent; /* a handle of who has started us, with the session */
     struct service service;
     const struct bough_actor_type *type;
+    struct names *names;
     char name[ACTOR_NAME];
     struct frame spec; /* its payload is what the argument points into */
     struct bough_bytes argument;
@@ -74,7 +78,7 @@ static void self_control(struct session *s, struct frame *f)
         spec_came(self, f);
     else if (f->head.type == FRAME_BYE)
         bye_came(self, f);
-    else
+    else if (!names_frame(self->names, s, f))
         session_refuse(s, f, "it is not for who has been started");
     news_tell(&self->news);
 }
@@ -86,6 +90,7 @@ static void self_lost(struct session *s, int code)
     if (self->start->orphaned)
         self->start->orphaned(s->grace);
     session_break(s, -EOWNERDEAD, "%s, who had started us, is gone", s->peer);
+    names_lose_parent(self->names);
     end(self, s->why);
     news_tell(&self->news);
 }
@@ -165,6 +170,7 @@ static int be_told(struct self *self)
         return bough_fail(-ENOENT, "the program has no actor of the type \"%s\"",
                           self->spec.data->bytes + sizeof(uint32_t));
     self->service.operations = self->type->operations;
+    self->service.inner = tree_operations;
     return 0;
 }
 
@@ -211,11 +217,16 @@ int self_main(void *arg)
     snprintf(self.parent.name, sizeof(self.parent.name), "the parent");
     self.parent.state = ACTOR_UP;
 
+    self.names = names_hold();
+    if (self.names)
+        names_set_self(self.names, self.name, s, &n, &self.service);
     bough_nursery_open(&n);
-    int rc = session_start(s, &n);
+    int rc = self.names ? session_start(s, &n) : bough_fail_text(-ENOMEM, "no memory for an actor");
     rc = bough_nursery_close(&n, rc == 0 ? begin_to_end(&self) : rc);
     session_break(s, -EPIPE, "the actor has ended");
     session_release(s);
+    if (self.names)
+        names_release(self.names);
     frame_release(&self.spec);
     return rc;
 }

@@ -102,7 +102,9 @@ static int serve(void *arg)
 
 static const struct bough_operation *find(const struct service *service, const char *name)
 {
-    const struct bough_operation *o = service ? service->operations : NULL;
+    const struct bough_operation *o = !service       ? NULL
+                                      : *name == ':' ? service->inner
+                                                     : service->operations;
     for (; o && o->name; o++)
         if (strcmp(o->name, name) == 0)
             return o;

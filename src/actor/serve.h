@@ -9,6 +9,7 @@
 struct service {
     const char *name; /* of the actor */
     const struct bough_operation *operations;
+    const struct bough_operation *inner; /* our own; no user's name has a colon in front */
     void *state;
     struct bough_nursery *calls; /* their tasks */
     bool accepting;

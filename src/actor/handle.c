@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include "actor/handle.h"
+
+#include <stdlib.h>
+
+void actor_hold(struct bough_actor *a)
+{
+    a->held++;
+}
+
+void actor_release(struct bough_actor *a)
+{
+    if (--a->held > 0)
+        return;
+    frame_release(&a->outcome);
+    free(a);
+}

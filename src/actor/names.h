@@ -1,0 +1,38 @@
+/* Names: who is called what in the tree of actors, and connections between those who are not parent
+ * and child.
+ *
+ * Each run knows the names below it: the keeper of an actor adds its own, and from there they are
+ * told upwards, so the root knows all. Who looks for a name asks itself, then upwards. Who knows it
+ * makes a socket pair, and sends one end down to who has the name and the other to who wants it,
+ * each run on the way passing it on. So names live as long as the actors, and nobody has to listen
+ * anywhere.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "actor/handle.h"
+
+enum { FIND_NOW, FIND_WHEN_IT_COMES, FIND_NO_MORE };
+
+struct names;
+struct service;
+
+/* Those of the run; made by the first who holds them. NULL: no memory. */
+struct names *names_hold(void);
+void names_release(struct names *n);
+
+/* This run is an actor's: its name, its way up, the nursery that its connections live in, and what
+ * it does for who connects. */
+void names_set_self(struct names *n, const char *name, struct session *up,
+                    struct bough_nursery *host, struct service *service);
+
+/* An actor that was started here is up; it is about to end. 'host' is the nursery of its block. */
+void names_add_actor(struct names *n, struct bough_actor *a);
+void names_remove_actor(struct names *n, struct bough_actor *a);
+/* The way up has gone. */
+void names_lose_parent(struct names *n);
+
+/* Is the frame about names? From a child, or from the parent. */
+bool names_frame(struct names *n, struct session *s, struct frame *f);
+
+/* The actors that were started here and are up: the first, and the one after 'a'. */
+struct bough_actor *names_next_actor(struct names *n, struct bough_actor *a);
