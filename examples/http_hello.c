@@ -1,8 +1,8 @@
 /* An HTTP server: a page, an echo of what is posted, and a stream of ticks. Ctrl-C lets the answers
  * that are under way come to their end, for at most 5 seconds.
  *
- *     ./http_hello 8080          then: curl localhost:8080/, curl -d text localhost:8080/echo, curl
- * localhost:8080/ticks
+ *     ./http_hello 8080          then: curl localhost:8080/, curl -d text localhost:8080/echo,
+ *                                curl localhost:8080/ticks
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,8 +9,8 @@
  *         int rc = easy ? 0 : -ENOMEM;
  *         if (rc == 0) {
  *             curl_easy_setopt(easy, CURLOPT_URL, url);
- *             curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);       // called as the bytes
- * come rc = bough_curl_perform(c, easy);                          // the other tasks run meanwhile
+ *             curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep); // called as the bytes come
+ *             rc = bough_curl_perform(c, easy);                    // the other tasks run meanwhile
  *         }
  *         curl_easy_cleanup(easy);
  *         return rc;
@@ -72,16 +72,23 @@ void *bough_curl_multi(struct bough_curl *c);
  * the multi handle when this returns, on every path, and may be used again.
  *
  * 0: curl is content; with an answer of 404 it is, unless CURLOPT_FAILONERROR is set. Otherwise the
- * detail has curl's number and text, and the result says of what kind it is: -ENOENT       no such
- * host -ETIMEDOUT    a time limit of curl (a limit of a scope is a cancel) -ECONNREFUSED,
- * -ENETUNREACH, ...: cannot connect: the system's reason -EPIPE        the connection broke, or
- * ended too early -EKEYREJECTED the certificate of the peer is not good, or ours is not -EREMOTEIO
- * CURLOPT_FAILONERROR, and the answer was 400 or more -EINVAL       the URL or an option is wrong,
- * or this curl does not know the protocol -ELOOP        too many redirects          -EMSGSIZE  more
- * than CURLOPT_MAXFILESIZE -EPROTO       the peer does not keep to the protocol -EIO          a
- * callback gave up, and all else -EBUSY        the handle is in a transfer already; or this was
- * called from a callback of curl -ECANCELED    cancelled: what has come has been given to the
- * callbacks; the connection is closed -ENOMEM */
+ * detail has curl's number and text, and the result says of what kind it is:
+ *
+ *     -ENOENT        no such host
+ *     -ETIMEDOUT     a time limit of curl (a limit of a scope is a cancel)
+ *     -ECONNREFUSED, -ENETUNREACH, ...: cannot connect: the system's reason
+ *     -EPIPE         the connection broke, or ended too early
+ *     -EKEYREJECTED  the certificate of the peer is not good, or ours is not
+ *     -EREMOTEIO     CURLOPT_FAILONERROR, and the answer was 400 or more
+ *     -EINVAL        the URL or an option is wrong, or this curl does not know the protocol
+ *     -ELOOP         too many redirects
+ *     -EMSGSIZE      more than CURLOPT_MAXFILESIZE
+ *     -EPROTO        the peer does not keep to the protocol
+ *     -EIO           a callback gave up, and all else
+ *     -EBUSY         the handle is in a transfer already; or a callback of curl has called this
+ *     -ECANCELED     cancelled: what has come has been given to the callbacks; the connection is
+ *                    closed
+ *     -ENOMEM */
 BOUGH_MUST_CHECK int bough_curl_perform(struct bough_curl *c, void *easy);
 
 BOUGH_END_DECLS

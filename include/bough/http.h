@@ -1,7 +1,7 @@
 /* An HTTP/1.1 server; a library of its own, bough-http, on llhttp.
  *
- *     static int page(const struct bough_http_request *request, struct bough_http_response
- * *response, void *arg)
+ *     static int page(const struct bough_http_request *request,
+ *                     struct bough_http_response *response, void *arg)
  *     {
  *         if (strcmp(request->target, "/") != 0)
  *             return bough_http_response_send(response, 404, "no such page\n", 13);
@@ -31,6 +31,10 @@
  * What the library does by itself: keep-alive; HEAD; Content-Length, Transfer-Encoding, Connection
  * and Date; 400 and an end for what is not HTTP, 408 for who is too slow, 413 and 431 for what is
  * too large, 500 for a handler that fails before it has answered.
+ *
+ * HTTPS is the same over another stream: a handler of bough_serve() (bough/net.h) that calls
+ * bough_tls_accept(tls, c->stream, &c->stream) and then bough_http_serve_stream(). See
+ * examples/https_server.c.
  *
  * A shutdown (bough_scope_shutdown()) around bough_http_serve() lets the requests that are being
  * handled be answered and ends the connections that are idle; a cancel ends all. All of it belongs
