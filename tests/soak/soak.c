@@ -16,6 +16,8 @@
 
 enum { WORKERS = 16, TELL_EVERY = 5 };
 #define ROUND BOUGH_SEC
+#define WARM_LEAST (4 * BOUGH_SEC)
+#define WARM_MOST BOUGH_MINUTE
 
 /* --- what there is to do --- */
 
@@ -199,11 +201,18 @@ static void tell_all(void)
     printf(" (done/cut short)\n");
 }
 
-/* The first third, of at most a minute, is to warm up: pools and caches fill. */
+/* The first third is to warm up: pools and caches fill. In a run that is too short for that only
+ * what has to be exactly as it was is watched. */
+static int64_t warm_up(const struct plan *plan)
+{
+    int64_t third = plan->seconds * BOUGH_SEC / 3;
+    return third < WARM_LEAST ? WARM_LEAST : third < WARM_MOST ? third : WARM_MOST;
+}
+
 static int rounds(struct plan *plan)
 {
     int64_t start = bough_now(), end = start + plan->seconds * BOUGH_SEC, told = start;
-    int64_t warm = start + (plan->seconds < 180 ? plan->seconds / 3 : 60) * BOUGH_SEC;
+    int64_t warm = start + warm_up(plan);
     struct level first = level_now(&plan->site), base = first, now;
     bool is_warm = false;
     int rc = 0;

@@ -16,7 +16,7 @@
 
 #include <bough/observe.h>
 
-enum { PATIENCE = 500, HEAP_SLACK = 64 << 10, RESIDENT_SLACK = 8 << 20 };
+enum { PATIENCE = 500, HEAP_SLACK = 256 << 10, RESIDENT_SLACK = 8 << 20 };
 
 /* Checking tools keep what is freed, and malloc() is theirs; but they find leaks by themselves. */
 static bool memory_is_told(void)
