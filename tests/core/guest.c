@@ -9,7 +9,7 @@
 
 /* The plainest host: poll() on the guest's descriptor until its deadline. Returns how many steps it
  * took. */
-static int host_steps;
+static __thread int host_steps;
 
 static int host(struct bough_guest *g, int *ret_rc)
 {
@@ -25,6 +25,14 @@ static int host(struct bough_guest *g, int *ret_rc)
     }
     *ret_rc = bough_guest_finish(g);
     return steps;
+}
+
+/* A step may be cut short on a slow machine. */
+static void step_until_it_waits(struct bough_guest *g)
+{
+    do
+        CHECK(bough_guest_step(g));
+    while (bough_guest_deadline(g) == INT64_MIN);
 }
 
 static int run_as_guest(bough_task_fn *fn, void *arg, int *ret_steps)
@@ -88,7 +96,7 @@ TEST(a_descriptor_wakes_the_host_which_wakes_the_task)
     struct bough_guest *g;
     CHECK_EQ(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
     CHECK_EQ(bough_guest_start(NULL, read_byte, fds, &g), 0);
-    CHECK(bough_guest_step(g));
+    step_until_it_waits(g);
     struct pollfd p = {.fd = bough_guest_fd(g), .events = POLLIN};
     CHECK_EQ(poll(&p, 1, 0), 0);
     CHECK_EQ(write(fds[1], "x", 1), 1);
@@ -139,7 +147,7 @@ TEST(the_host_is_told_how_long_it_may_wait)
     CHECK_EQ(bough_guest_start(NULL, sleeper, &time, &g), 0);
     CHECK_EQ(bough_guest_timeout_ms(g), 0); /* it has not begun */
     CHECK_EQ(bough_guest_deadline(g), INT64_MIN);
-    CHECK(bough_guest_step(g));
+    step_until_it_waits(g);
     CHECK(bough_guest_timeout_ms(g) <= 50);
     CHECK(bough_guest_deadline(g) <= bough_now() + 50 * BOUGH_MS);
     while (bough_guest_timeout_ms(g) > 0)
@@ -188,7 +196,7 @@ TEST(the_host_cancels_and_the_tasks_clean_up)
     int rc;
     CHECK_EQ(pipe2(v.fds, O_NONBLOCK | O_CLOEXEC), 0);
     CHECK_EQ(bough_guest_start(NULL, read_in_task, &v, &g), 0);
-    CHECK(bough_guest_step(g));
+    step_until_it_waits(g);
     CHECK_EQ(bough_guest_timeout_ms(g), -1);
     CHECK(!is_readable(g));
     bough_guest_cancel(g, "the window was closed");
@@ -208,7 +216,8 @@ TEST(a_guest_may_be_cancelled_before_it_begins_and_after_its_end)
     int64_t time = BOUGH_MINUTE;
     CHECK_EQ(bough_guest_start(NULL, sleeper, &time, &g), 0);
     bough_guest_cancel(g, NULL);
-    CHECK(!bough_guest_step(g));
+    while (bough_guest_step(g))
+        CHECK(bough_guest_timeout_ms(g) < 10000); /* it does not sleep */
     bough_guest_cancel(g, "too late");
     CHECK_EQ(bough_guest_finish(g), 0);
 }
