@@ -6,7 +6,7 @@ root=$1 build=$2
 # shellcheck source=tests/project/tap.sh
 . "$root/tests/project/tap.sh"
 there=$(mktemp -d)
-trap 'rm -rf "$there"; [ -z "${server:-}" ] || kill "$server" 2>/dev/null || true' EXIT
+trap 'rm -rf "$there"' EXIT
 
 # says FILE TEXT ...: every text is in the file.
 says() {
@@ -52,16 +52,11 @@ on_demand() {
         "$build/examples/parallel_managers" 0 >"$there/demand" 2>&1 && says "$there/demand" "result      no error"
 }
 with_redis() {
-    redis-server --port 16399 --save '' --dir "$there" >"$there/redis" 2>&1 &
-    server=$!
-    for _ in $(seq 100); do
-        ! grep -q "Ready to accept" "$there/redis" || break
-        sleep 0.05
-    done
-    REDIS_PORT=16399 "$build/examples/parallel_managers" 0 >"$there/with_redis" 2>&1 || { cat "$there/with_redis"; return 1; }
-    kill "$server"
-    wait "$server" || true
-    server=
+    redis=$((20000 + $$ % 10000)) # others may test on this machine at the same time
+    redis-server --port $redis --save '' --dir "$there" >"$there/redis" 2>&1 &
+    server=$! servers="$servers $!"
+    await "$there/redis" "Ready to accept"
+    REDIS_PORT=$redis "$build/examples/parallel_managers" 0 >"$there/with_redis" 2>&1 || { cat "$there/with_redis"; return 1; }
     says "$there/with_redis" "Redis       entered" "Redis       exited" "result      no error"
 }
 quiet_stream() {
@@ -93,19 +88,11 @@ many_tasks() { run many_tasks && says "$there/many_tasks" "100000 timed out" "by
 
 echo_server() {
     # A shell starts what runs in the background with SIGINT ignored.
-    env --default-signal=INT "$build/examples/echo_server" >"$there/server" 2>&1 &
-    server=$!
-    for _ in $(seq 100); do
-        port=$(sed -n 's/.*port //p' "$there/server")
-        [ -z "$port" ] || break
-        sleep 0.05
-    done
-    "$build/examples/fetch" localhost "$port" "hello over there" >"$there/fetch" &&
-        says "$there/fetch" "hello over there" || return 1
+    start server env --default-signal=INT "$build/examples/echo_server"
+    "$build/examples/fetch" localhost "$port" "hello over there" >"$there/fetch"
+    says "$there/fetch" "hello over there"
     kill -INT "$server"
-    timeout 10 tail --pid="$server" -f /dev/null || return 1
-    wait "$server" || { echo "the server did not end well"; return 1; }
-    server=
+    ends "$server"
     says "$there/server" "stopped by Ctrl-C"
 }
 fetch_fails() {
@@ -384,11 +371,7 @@ with() {
 check "hello ends both its tasks" hello
 check "parallel_managers enters and exits in parallel, and loses no error" parallel_managers
 check "parallel_managers fails on demand" on_demand
-if command -v redis-server >/dev/null; then
-    check "parallel_managers with a real Redis" with_redis
-else
-    skip "parallel_managers with a real Redis" "redis-server is not installed"
-fi
+with redis-server -- "parallel_managers with a real Redis" with_redis
 check "quiet_stream times out and loses nothing" quiet_stream
 check "lost_connection catches connection lost, twice" lost_connection
 if [ -x "$build/examples/websocket" ]; then
@@ -398,7 +381,7 @@ else
 fi
 check "exit_pool keeps the order of values, and nests" exit_pool
 check "many_tasks times out 100,000 tasks" many_tasks
-check "echo_server answers fetch, and Ctrl-C ends it" echo_server
+check "echo_server answers fetch, and Ctrl-C ends it" isolated echo_server
 check "fetch says why it cannot connect" fetch_fails
 with "$build/examples/https_server" openssl curl wrk -- \
     "https_server stands a load without an error, and lets requests end at SIGTERM" https_server
