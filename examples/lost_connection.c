@@ -8,7 +8,8 @@
  *
  * Three servers, each a real process: one is killed (kill -9) in mid-stream, one falls silent (no
  * FIN, no RST: it is stopped), and one works. websocket.c is the same with a real protocol, pings
- * and backoff. SPDX-License-Identifier: MIT */
+ * and backoff.
+ * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
 

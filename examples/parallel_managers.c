@@ -10,7 +10,8 @@
  * the body has ended.
  *
  * The upstreams are servers in processes of their own, which take their time; the cache is a Redis,
- * if one listens on port 6379 of this machine (or on $REDIS_PORT). SPDX-License-Identifier: MIT */
+ * if one listens on port 6379 of this machine (or on $REDIS_PORT).
+ * SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

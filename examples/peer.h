@@ -1,5 +1,6 @@
 /* The other side of the examples: this program once more, as a server in a process of its own; and
- * a process to panic in. SPDX-License-Identifier: MIT */
+ * a process to panic in.
+ * SPDX-License-Identifier: MIT */
 #pragma once
 
 #include <sys/types.h>

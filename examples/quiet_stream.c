@@ -7,7 +7,8 @@
  *
  * The generator has a scope of its own open while it emits. That is fine: the scope is in the
  * generator's task, and cannot leak into ours. An iterator runs in our task, so there it could; and
- * so it is caught. That is shown last. SPDX-License-Identifier: MIT */
+ * so it is caught. That is shown last.
+ * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
 

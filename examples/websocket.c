@@ -8,7 +8,8 @@
  * blocks. The server is a process of its own. First it is killed (kill -9); then, another one,
  * stopped, which is like a network that has gone silent: no FIN, no RST, nothing. Both times the
  * body is cancelled where it waits, and the caller gets "connection lost", catches it, and tries
- * again, after a pause that doubles each time. SPDX-License-Identifier: MIT */
+ * again, after a pause that doubles each time.
+ * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* The WebSocket handshake: an HTTP request that asks for an upgrade, and a key that only somebody
  * who knows the protocol answers right: base64(SHA-1(key + a fixed GUID)). Both are small enough to
- * have here; SHA-1 is no secret in this use. SPDX-License-Identifier: MIT */
+ * have here; SHA-1 is no secret in this use.
+ * SPDX-License-Identifier: MIT */
 #include "ws.h"
 
 #include <endian.h>

@@ -1,5 +1,6 @@
 /* Out of memory, and out of descriptors: every allocation and every system call of the library
- * fails once. SPDX-License-Identifier: MIT */
+ * fails once.
+ * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
 #include <fcntl.h>

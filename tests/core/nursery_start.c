@@ -1,5 +1,6 @@
 /* bough_nursery_start() and bough_started(): whose the child is, when, and what comes out of which
- * call. SPDX-License-Identifier: MIT */
+ * call.
+ * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
 struct child {

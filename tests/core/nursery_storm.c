@@ -1,5 +1,6 @@
 /* Random programs of nurseries, starts, services, limits, deadlines, cancels and early exits, under
- * random orders: every task ends, and every error arrives, once. SPDX-License-Identifier: MIT */
+ * random orders: every task ends, and every error arrives, once.
+ * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
 static struct {

@@ -1,5 +1,6 @@
 /* Starting tasks in a nursery: until when, with what arguments, how many at once, and what they
- * leave behind. SPDX-License-Identifier: MIT */
+ * leave behind.
+ * SPDX-License-Identifier: MIT */
 #include "../harness.h"
 
 #include <malloc.h>

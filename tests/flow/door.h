@@ -1,5 +1,6 @@
 /* A manager that takes time and fails as it is told to, and keeps a record; and a panic that has to
- * say two things. SPDX-License-Identifier: MIT */
+ * say two things.
+ * SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "../harness.h"

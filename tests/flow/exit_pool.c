@@ -1,5 +1,6 @@
 /* Exit pools: managers that are added while the body runs, each in a task of its own, exited at
- * once. SPDX-License-Identifier: MIT */
+ * once.
+ * SPDX-License-Identifier: MIT */
 #include "door.h"
 
 #include <bough/exit_pool.h>

@@ -1,5 +1,6 @@
 /* Managers that are entered and exited in ways that cannot be: a panic that names both places,
- * never worse. SPDX-License-Identifier: MIT */
+ * never worse.
+ * SPDX-License-Identifier: MIT */
 #include "door.h"
 
 #include <bough/manager.h>

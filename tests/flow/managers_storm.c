@@ -1,6 +1,7 @@
 /* Managers, stacks, pools and generators under every fault, order and cancel, and random programs
  * of all of them: what was entered is exited once and never under its user (door.h sees to that),
- * and every error arrives once. SPDX-License-Identifier: MIT */
+ * and every error arrives once.
+ * SPDX-License-Identifier: MIT */
 #include "door.h"
 
 #include <bough/exit_pool.h>
