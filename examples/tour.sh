@@ -43,6 +43,14 @@ show "4. An exit pool, and an exit stack" \
     "A pool enters as many connections as you like in parallel, keeps their order, and takes more while the body runs. A stack undoes one thing after the other, as if the blocks were nested: each may see, replace or suppress the error, and what it holds can be disarmed or moved to another owner." \
     exit_pool
 
+show "5. Many processes, one tree" \
+    "An office in a process of its own has two clerks, in processes of theirs. They are found by name and asked; the tasks of all are one tree. Then the office is killed (kill -9) while a clerk is busy: the call fails, the block ends with what has happened, and nobody is left." \
+    actor_tree
+
+show "5. Dialogues with a service" \
+    "A market in a process of its own streams its prices to three customers: the fast one misses none, the slow one is told what it missed and holds up nobody, and the third one names limits on the same stream, while prices come." \
+    quotes
+
 show "100,000 tasks" \
     "Started, cancelled, and once more: timed out." \
     many_tasks

@@ -257,9 +257,11 @@ static void see_it_end(struct bough_actor *a)
 static void autopsy(struct bough_actor *a)
 {
     char how[sizeof(a->how)] = "ended without a word";
-    if (a->outcome.head.type || a->asked_hard || a->died)
+    if (a->outcome.head.type || a->died)
         return;
     int rc = a->place->kind->died(a->place, how, sizeof(how));
+    if (rc == 0 && a->asked_hard) /* cut short, by us */
+        return;
     a->died = rc < 0 ? rc : -EOWNERDEAD;
     snprintf(a->how, sizeof(a->how), "%s", how);
 }

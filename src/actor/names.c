@@ -462,7 +462,7 @@ static int look_for(struct names *n, const char *name, int64_t when, struct boug
     struct local_find l = {
         .names = n, .find.fd = -1, .wait = {.abort = stop_looking, .what = "an actor to be found"}};
     snprintf(l.find.name, sizeof(l.find.name), "%s", name);
-    snprintf(l.find.who, sizeof(l.find.who), "%s", n->self ? n->self : "");
+    snprintf(l.find.who, sizeof(l.find.who), "%s", n->self ? n->self : "the root");
     l.find.task = &l.wait;
     bough_list_init(&l.find.link);
     pursue(n, &l.find, when);

@@ -94,10 +94,10 @@ static void process_stop(struct place *place)
 static int process_died(struct place *place, char *how, size_t size)
 {
     struct process_place *p = bough_container_of(place, struct process_place, place);
-    int status = bough_process_poll(p->process);
-    if (status <= 0)
-        return 0;
     char text[64];
+    int status = bough_process_poll(p->process);
+    if (status <= 0 || bough_process_check(p->process, status) == 0)
+        return 0;
     snprintf(how, size, "process %d %s", (int)p->pid,
              bough_status_text(status, text, sizeof(text)));
     return -EOWNERDEAD;

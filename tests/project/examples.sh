@@ -84,6 +84,19 @@ exit_pool() {
         before "$there/exit_pool" "the second in sees" "the first in, the last out, sees Protocol error" &&
         "$build/examples/exit_pool" 300 >"$there/exit_pool" && says "$there/exit_pool" "all 302 have been exited"
 }
+actor_tree() {
+    run actor_tree && says "$there/actor_tree" 'anna has copied "the letter"' "actor office (office, process" \
+        "      actor bert (clerk, process" "kill -9" "has died: process" "was killed by SIGKILL" "clerk 1: gone" "clerk 2: gone" &&
+        timeout 60 "$build/examples/actor_tree" --place thread >"$there/actor_threads" &&
+        says "$there/actor_threads" 'anna has copied "the letter"' "a thread of process" "the block has ended: well"
+}
+quotes() {
+    for place in thread process; do
+        timeout 60 "$build/examples/quotes" --place $place >"$there/quotes" 2>&1 || { cat "$there/quotes"; return 1; }
+        says "$there/quotes" "seen 600 of 600, and missed 0" "knows that it missed the rest: yes" \
+            "limits that were passed: 2 of 2" || return 1
+    done
+}
 many_tasks() { run many_tasks && says "$there/many_tasks" "100000 timed out" "bytes a task"; }
 
 echo_server() {
@@ -381,6 +394,8 @@ else
 fi
 check "exit_pool keeps the order of values, and nests" exit_pool
 check "many_tasks times out 100,000 tasks" many_tasks
+check "actor_tree leaves nobody when its middle is killed" actor_tree
+check "quotes tells the slow what they miss" quotes
 check "echo_server answers fetch, and Ctrl-C ends it" isolated echo_server
 check "fetch says why it cannot connect" fetch_fails
 with "$build/examples/https_server" openssl curl wrk -- \
