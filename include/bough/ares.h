@@ -10,8 +10,8 @@
  *             return rc;
  *         rc = bough_resolver_set(bough_ares_resolver(dns));       // from now on, all of this run
  *         if (rc == 0)
- *             rc = crawl(arg);          // bough_tcp_connect("example.org", 80, &s), a thousand times
- *         bough_ares_close(dns);        // names are getaddrinfo()'s again
+ *             rc = crawl(arg);         // bough_tcp_connect("example.org", 80, &s), many times
+ *         bough_ares_close(dns);       // names are getaddrinfo()'s again
  *         return rc;
  *     }
  *
@@ -21,9 +21,9 @@
  * returns at once and leaves nothing behind. And there are records of other types than addresses.
  * What getaddrinfo() has and this has not: the sources of nsswitch.conf other than files and dns.
  *
- * There is no thread and no task of its own: of the tasks that wait for an answer, one waits for the
- * sockets of all. The hosts file is read anew for each name, in the run's thread; that is all that
- * blocks.
+ * There is no thread and no task of its own: of the tasks that wait for an answer, one waits for
+ * the sockets of all. The hosts file is read anew for each name, in the run's thread; that is all
+ * that blocks.
  *
  * c-ares repeats a question that is not answered, and gives up after a while, as resolv.conf or its
  * options say; a time limit of your own is a scope around the call. Its own clock is the system's,
@@ -54,13 +54,13 @@ void bough_ares_close(struct bough_ares *a);
 /* It as a resolver (bough/net.h), to be set for the run, or to be asked by bough_resolve_by(). Its
  * own results besides those of bough_resolve(), with c-ares' words in the detail: -EINVAL: no name
  * can look like this; -EHOSTUNREACH: no name server answers, or those that do are out of order;
- * -EPROTO: what answers is not DNS. */
+ * -EPROTO: the answer is broken; -EIO: all else. */
 struct bough_resolver *bough_ares_resolver(struct bough_ares *a);
 
-/* Ask for the records of 'name' (as it stands: no search domains) of a type as <arpa/nameser.h> has
- * them: ns_t_srv, ns_t_mx, ns_t_txt ... The size of the answer, which ares_parse_srv_reply() and its
- * kind take apart; it is yours to free(). A checkpoint. < 0: what bough_ares_resolver() says;
- * -ENOENT: no such name, or none of this type; -ECANCELED; -ENOMEM. */
+/* Ask for the records of 'name' (as it stands: no search domains) of a type as <arpa/nameser.h>
+ * has them: ns_t_srv, ns_t_mx, ns_t_txt ... The size of the answer, which ares_parse_srv_reply()
+ * and its kind take apart; it is yours to free(). A checkpoint. < 0: what bough_ares_resolver()
+ * says; -ENOENT: no such name, or none of this type; -ECANCELED; -ENOMEM. */
 BOUGH_MUST_CHECK int bough_ares_query(struct bough_ares *a, const char *name, int type,
                                       unsigned char **ret_answer);
 

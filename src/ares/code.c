@@ -13,8 +13,8 @@ static int result_of(int status)
     case ARES_ENODATA:
     case ARES_ENONAME:
         return -ENOENT;
-    /* Servers that refuse or fail are gone past; what is said when there are no more of them depends
-     * on the version. */
+    /* Servers that refuse or fail are gone past; what is said when there are no more of them
+     * depends on the version. */
     case ARES_ECONNREFUSED:
     case ARES_ETIMEOUT:
     case ARES_ESERVFAIL:

@@ -181,7 +181,7 @@ DNS_TEST(a_server_that_says_nothing_by_tcp_is_given_up, 60, 2)
     return 0;
 }
 
-/* Of two questions the second may swallow the refusal of the first, which then waits for its time. */
+/* Of two questions one may swallow the refusal of the other, which then waits for its time. */
 DNS_TEST(a_server_that_is_not_there_is_as_good_as_none, 60, 2)
 {
     char servers[32];
