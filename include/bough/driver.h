@@ -96,6 +96,13 @@ struct bough_driver {
      * done nothing. */
     void (*recall)(struct bough_driver *driver, struct bough_io_operation *operation);
 
+    /* Optional (NULL: accept(2) for yourself). Accept ahead from a listening socket that was adopted:
+     * the next connection that has been accepted, its descriptor non-blocking and close-on-exec.
+     * -EAGAIN: there is none; watch() it for readable, which tells when there is. -EOPNOTSUPP:
+     * accept for yourself. Other errors are those of accept(2). Connections that nobody has taken
+     * are closed by closing(). */
+    int (*accept)(struct bough_driver *driver, int fd);
+
     /* Others want this thread, too: wait() is called as often when nothing is watched. */
     bool shared;
 

@@ -38,6 +38,14 @@ static BOUGH_COLD int fd_failed(int rc, int fd, enum bough_direction direction)
     }
 }
 
+/* What a wait, or a watch that did not come to one, has come to. */
+static int wait_result(int rc, int fd, enum bough_direction direction)
+{
+    if (rc == 1 || rc == -EPERM) /* an edge has come meanwhile; a file, which is always ready */
+        return 0;
+    return rc == 0 || rc == -ECANCELED ? rc : fd_failed(rc, fd, direction);
+}
+
 int bough__fd_wait(int fd, enum bough_direction direction)
 {
     struct fd_wait w = {
@@ -56,10 +64,70 @@ int bough__fd_wait(int fd, enum bough_direction direction)
         rc = bough_wait(&w.wait);
     else
         bough_passed();
-    if (rc == 1 || rc == -EPERM) /* an edge has come meanwhile; a file, which is always ready */
-        return 0;
-    return rc == 0 || rc == -ECANCELED ? rc : fd_failed(rc, fd, direction);
+    return wait_result(rc, fd, direction);
 }
+
+/* --- several at once --- */
+
+struct fd_part {
+    struct bough_wait wait;
+    struct fd_any *any;
+    int fd;
+    bool watched;
+};
+
+struct fd_any {
+    struct bough_wait wait;
+    struct fd_part parts[FDS_MOST];
+    unsigned count;
+};
+
+static void unwatch_all(struct fd_any *any)
+{
+    struct bough_driver *driver = bough_driver_current();
+    for (unsigned i = 0; i < any->count; i++) {
+        if (any->parts[i].watched)
+            driver->unwatch(driver, any->parts[i].fd, BOUGH_READABLE);
+        any->parts[i].watched = false;
+    }
+}
+
+static void part_woken(struct bough_wait *wait, int result)
+{
+    struct fd_part *part = bough_container_of(wait, struct fd_part, wait);
+    part->watched = false;
+    unwatch_all(part->any);
+    bough_wake(&part->any->wait, result);
+}
+
+static bool any_abort(struct bough_wait *wait)
+{
+    unwatch_all(bough_container_of(wait, struct fd_any, wait));
+    return true;
+}
+
+int bough__fd_wait_any(const int *fds, unsigned count)
+{
+    struct fd_any any = {.wait = {.abort = any_abort, .what = "one of several descriptors"}};
+    struct bough_driver *driver = bough_driver_current();
+    int rc = bough_checkpoint_if_cancelled();
+    if (rc < 0)
+        return rc;
+    while (any.count < count && rc == 0) {
+        struct fd_part *part = &any.parts[any.count];
+        *part = (struct fd_part){.wait.woken = part_woken, .any = &any, .fd = fds[any.count]};
+        rc = driver->watch(driver, part->fd, BOUGH_READABLE, &part->wait);
+        part->watched = rc == 0;
+        any.count++;
+    }
+    if (rc == 0)
+        return wait_result(bough_wait(&any.wait), any.parts[0].fd, BOUGH_READABLE);
+    unwatch_all(&any);
+    bough_passed();
+    return wait_result(rc, any.parts[any.count - 1].fd, BOUGH_READABLE);
+}
+
+/* --- levels --- */
 
 /* bough__fd_wait() is for those who have just been told EAGAIN. Others may ask of what is ready,
  * and of a descriptor that is ours there would be no news then. */

@@ -8,6 +8,10 @@
  * which ask for a level. */
 int bough__fd_wait(int fd, enum bough_direction direction);
 
+/* The same for several at once, until the first of them is readable. All of them have said EAGAIN. */
+enum { FDS_MOST = 8 };
+int bough__fd_wait_any(const int *fds, unsigned count);
+
 /* From here on 'fd' is closed by bough__fd_close() and nothing else; who waits for it has seen it
  * drained. */
 int bough__fd_adopt(int fd);

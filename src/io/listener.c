@@ -10,16 +10,16 @@
 
 #include "base/sys.h"
 #include "bough/error.h"
-#include "bough/select.h"
 #include "bough/wait.h"
 #include "io/fd.h"
 
-enum { SOCKETS_MOST = 8, BACKLOG = 4096, TRIES_MOST = 8 };
+enum { SOCKETS_MOST = FDS_MOST, BACKLOG = 4096, TRIES_MOST = 8 };
 
 struct bough_listener {
     unsigned count;
     unsigned next; /* whose turn it is to be looked at first */
     bool accepting;
+    bool takes_all;
     int fds[SOCKETS_MOST];
     void (*closing)(void *arg); /* NULL: nobody wants to know */
     void *arg;
@@ -154,12 +154,26 @@ unsigned bough_listener_port(const struct bough_listener *l)
 
 /* --- accepting --- */
 
+void bough__listener_takes_all(struct bough_listener *l)
+{
+    l->takes_all = true;
+}
+
+static int accept_from(const struct bough_listener *l, int fd)
+{
+    struct bough_driver *driver = bough_driver_current();
+    int rc = l->takes_all && driver->accept ? driver->accept(driver, fd) : -EOPNOTSUPP;
+    if (rc != -EOPNOTSUPP)
+        return rc;
+    return sys_call(EMFILE, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
 /* The next connection's descriptor; each socket has its turn. */
 static int accept_now(struct bough_listener *l)
 {
     for (unsigned i = 0; i < l->count; i++) {
         unsigned at = (l->next + i) % l->count;
-        int fd = sys_call(EMFILE, accept4(l->fds[at], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        int fd = accept_from(l, l->fds[at]);
         if (fd >= 0)
             l->next = at + 1;
         if (fd != -EAGAIN)
@@ -170,16 +184,8 @@ static int accept_now(struct bough_listener *l)
 
 static int wait_for_any(const struct bough_listener *l)
 {
-    struct bough_case cases[SOCKETS_MOST];
-    if (l->count == 1)
-        return bough__fd_wait(l->fds[0], BOUGH_READABLE);
-    for (unsigned i = 0; i < l->count; i++)
-        cases[i] = bough_case_readable(l->fds[i]);
-    int rc = bough_select(cases, l->count);
-    if (rc >= 0 && cases[rc].result < 0)
-        return bough_fail(cases[rc].result, "cannot wait for connections: %s",
-                          bough_error_name(cases[rc].result));
-    return rc;
+    return l->count == 1 ? bough__fd_wait(l->fds[0], BOUGH_READABLE)
+                         : bough__fd_wait_any(l->fds, l->count);
 }
 
 static int closed(void)

@@ -9,3 +9,7 @@
  * this fails. */
 int bough__listener_open(int fd, void (*closing)(void *arg), void *arg,
                          struct bough_listener **ret_listener);
+
+/* Whoever accepts takes all that come: the driver may accept ahead, if it does such things. Else
+ * what nobody has asked for yet waits in the kernel. */
+void bough__listener_takes_all(struct bough_listener *l);

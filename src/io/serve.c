@@ -6,6 +6,7 @@
 #include "bough/net.h"
 #include "bough/nursery.h"
 #include "bough/sync.h"
+#include "io/listener.h"
 
 #define WAIT_FOR_RESOURCES (100 * BOUGH_MS)
 
@@ -70,6 +71,8 @@ int bough_serve_with(struct bough_listener *l, const struct bough_serve_options 
         options = &none;
     struct bough_semaphore places;
     bough_semaphore_init(&places, options->limit);
+    if (!options->limit)
+        bough__listener_takes_all(l);
     struct connection like = {.fn = fn, .arg = arg, .options = options, .places = &places};
     bough_with_nursery (n, &rc) {
         while (rc >= 0) {

@@ -25,6 +25,7 @@
 
 #include "base/sys.h"
 #include "bough/time.h"
+#include "io/accepted.h"
 #include "io/clock.h"
 #include "io/epoll.h"
 #include "io/ring.h"
@@ -36,6 +37,7 @@ struct entry {
     struct watch_entry watch;
     unsigned requests[WATCH_DIRECTIONS]; /* that are armed for it; 0: none */
     bool helped;                         /* its writers wait in the helper */
+    struct accepted *accepted;           /* a listening socket's; NULL: nobody accepts ahead */
     dev_t device;                        /* foreign: which open file was watched last */
     ino_t inode;
 };
@@ -48,8 +50,10 @@ struct uring {
     bool interrupted; /* and no wait() has returned since */
     struct watches watches;
     struct ring_files files;
-    struct bough_driver *helper; /* an epoll driver, or NULL: has not been needed */
-    unsigned helper_watched;     /* of driver.watched: those of the helper */
+    bool accepts, accepts_proven; /* ahead, as far as is known */
+    unsigned accepts_in_flight;   /* requests, the abandoned ones among them */
+    struct bough_driver *helper;  /* an epoll driver, or NULL: has not been needed */
+    unsigned helper_watched;      /* of driver.watched: those of the helper */
 };
 
 static struct uring *uring_of(struct bough_driver *driver)
@@ -101,6 +105,58 @@ static void cancel_all_of(struct uring *p, struct entry *entry)
     abandon(p, entry, BOUGH_WRITABLE);
     if (p->ring.to_cancel) /* which may be of an earlier waiter */
         (void)bough__ring_enter(&p->ring, 0);
+}
+
+/* --- connections that are accepted ahead --- */
+
+static int request_accept(struct uring *p, int fd, struct accepted *accepted)
+{
+    const struct ring_request accept = {.kind = RING_ACCEPT, .fd = fd};
+    struct io_uring_sqe *sqe;
+    unsigned at = bough__ring_request(&p->ring, &accept, &sqe);
+    if (!at)
+        return -ENOMEM;
+    io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sqe->user_data = at;
+    accepted->request = at;
+    p->accepts_in_flight++;
+    return 0;
+}
+
+/* What is accepted until the cancel has come is closed when it is reaped. */
+static void abandon_accepts(struct uring *p, struct entry *entry)
+{
+    struct accepted *accepted = entry->accepted;
+    entry->accepted = NULL;
+    if (accepted && accepted->request) {
+        p->ring.requests[accepted->request].fd = -1;
+        bough__ring_cancel(&p->ring, accepted->request);
+    }
+    bough__accepted_free(accepted);
+}
+
+static int uring_accept(struct bough_driver *driver, int fd)
+{
+    struct uring *p = uring_of(driver);
+    struct watch_entry *watch = watches_find(&p->watches, fd);
+    struct entry *entry = watch && watch->adopted ? entry_of(watch) : NULL;
+    if (!entry || (!entry->accepted && !p->accepts))
+        return -EOPNOTSUPP;
+    if (!entry->accepted && !(entry->accepted = bough__accepted_new()))
+        return -EOPNOTSUPP;
+    int rc = bough__accepted_take(entry->accepted);
+    return rc == -EAGAIN && !p->accepts ? -EOPNOTSUPP : rc;
+}
+
+/* The watch of one who has been told -EAGAIN. */
+static int watch_accepted(struct uring *p, int fd, struct entry *entry, struct bough_wait *wait)
+{
+    if (bough__accepted_has_news(entry->accepted))
+        return 1;
+    int rc = entry->accepted->request ? 0 : request_accept(p, fd, entry->accepted);
+    if (rc == 0)
+        watches_add(&p->watches, &entry->watch, BOUGH_READABLE, wait);
+    return rc;
 }
 
 /* --- the helper --- */
@@ -168,6 +224,7 @@ static bool uring_is_alive(struct bough_driver *driver, int fd, struct watch_ent
 static int uring_lost(struct bough_driver *driver, int fd, struct watch_entry *watch)
 {
     struct uring *p = uring_of(driver);
+    abandon_accepts(p, entry_of(watch));
     cancel_all_of(p, entry_of(watch));
     helper_forget(p, fd, entry_of(watch));
     return bough__watches_wake_both(&p->watches, watch, -EBADF);
@@ -202,6 +259,49 @@ static int reaped_poll(struct uring *p, const struct ring_request *r, int res)
     return 1;
 }
 
+static int tell_accepted(struct uring *p, struct entry *entry)
+{
+    if (!entry->watch.waiters[BOUGH_READABLE])
+        return 0;
+    bough_wake(watches_remove(&p->watches, &entry->watch, BOUGH_READABLE), 0);
+    return 1;
+}
+
+/* The request has ended: it failed, or there were too many. */
+static int reaped_last_accept(struct uring *p, int fd, struct entry *entry, int res)
+{
+    entry->accepted->request = 0;
+    if (!p->accepts_proven && (res == -EINVAL || res == -EACCES || res == -EPERM))
+        p->accepts = false; /* perhaps; a kernel older than 5.19, or a policy */
+    else if (res < 0 && res != -ECANCELED)
+        entry->accepted->failure = res;
+    else if (!entry->watch.waiters[BOUGH_READABLE] || request_accept(p, fd, entry->accepted) == 0)
+        return 0;
+    return tell_accepted(p, entry);
+}
+
+static int reaped_accept(struct uring *p, const struct ring_request *r, int res, bool more)
+{
+    p->accepts_in_flight -= !more;
+    if (r->fd < 0) {
+        if (res >= 0)
+            close(res);
+        return 0;
+    }
+    struct entry *entry = entry_of(watches_find(&p->watches, r->fd));
+    int woken = 0;
+    if (res >= 0) {
+        p->accepts_proven = true;
+        bough__accepted_add(entry->accepted, res);
+        woken = tell_accepted(p, entry);
+    }
+    if (!more)
+        return woken + reaped_last_accept(p, r->fd, entry, res);
+    if (bough__accepted_is_full(entry->accepted))
+        bough__ring_cancel(&p->ring, entry->accepted->request);
+    return woken;
+}
+
 static int reaped_operation(struct uring *p, struct bough_io_operation *operation, int res)
 {
     p->driver.watched--;
@@ -212,9 +312,17 @@ static int reaped_operation(struct uring *p, struct bough_io_operation *operatio
 static int reaped_request(struct uring *p, unsigned at, const struct io_uring_cqe *cqe)
 {
     const struct ring_request r = p->ring.requests[at];
-    bough__ring_release(&p->ring, at);
-    return r.kind == RING_POLL ? reaped_poll(p, &r, cqe->res)
-                               : reaped_operation(p, r.operation, cqe->res);
+    const bool more = cqe->flags & IORING_CQE_F_MORE;
+    if (!more)
+        bough__ring_release(&p->ring, at);
+    switch (r.kind) {
+    case RING_POLL:
+        return reaped_poll(p, &r, cqe->res);
+    case RING_ACCEPT:
+        return reaped_accept(p, &r, cqe->res, more);
+    default:
+        return reaped_operation(p, r.operation, cqe->res);
+    }
 }
 
 static int reaped(struct uring *p, const struct io_uring_cqe *cqe)
@@ -323,6 +431,8 @@ static int uring_watch(struct bough_driver *driver, int fd, enum bough_direction
         return -EBUSY;
     if (BOUGH_UNLIKELY(entry->helped) && direction == BOUGH_WRITABLE)
         return helper_watch(p, fd, entry, wait);
+    if (entry->accepted && p->accepts && direction == BOUGH_READABLE)
+        return watch_accepted(p, fd, entry, wait);
     if (!entry->requests[direction] && (rc = request_poll(p, fd, entry, direction)) < 0)
         return rc;
     watches_add(&p->watches, watch, direction, wait);
@@ -397,6 +507,7 @@ static int uring_setup(struct uring *p, bool plain)
     if (rc < 0)
         return rc;
     bough__ring_files_probe(&p->files, &p->ring);
+    p->accepts = true;
     p->event_fd = sys_call(EMFILE, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (p->event_fd < 0)
         return p->event_fd;
@@ -425,6 +536,7 @@ static int uring_open(bool plain, struct bough_driver **ret_driver)
         .closing = uring_closing,
         .submit = uring_submit,
         .recall = uring_recall,
+        .accept = uring_accept,
     };
     p->watches = (struct watches){
         .driver = &p->driver,
@@ -452,9 +564,23 @@ int bough__uring_open_plain(struct bough_driver **ret_driver)
     return uring_open(true, ret_driver);
 }
 
+/* Connections that nobody has taken, and those of which nobody has heard. */
+static void close_accepted(struct uring *p)
+{
+    for (int fd = 0; fd < p->watches.count; fd++)
+        abandon_accepts(p, entry_of(watches_find(&p->watches, fd)));
+    while (p->accepts_in_flight) {
+        int rc = bough__ring_enter(&p->ring, RING_NAP);
+        if (rc < 0 && !bough__ring_failure_passes(rc))
+            return;
+        (void)reap(p);
+    }
+}
+
 void bough__uring_close(struct bough_driver *driver)
 {
     struct uring *p = uring_of(driver);
+    close_accepted(p);
     bough__ring_close(&p->ring);
     if (p->helper)
         bough__epoll_close(p->helper);
