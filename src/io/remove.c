@@ -1,12 +1,15 @@
 /* Removing a directory with all that is in it.
  *
  * By descriptors, so that whoever renames things meanwhile cannot lead us elsewhere, and without
- * recursion: the directories that we are in are a stack.
+ * recursion: the directories that we are in are a stack. A tree may be deeper than there are
+ * descriptors, so only the innermost ones are open; the others are opened again on the way out,
+ * through "..", if that is still the same directory.
  * SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -15,8 +18,12 @@
 #include "io/file.h"
 #include "io/remove.h"
 
+enum { OPEN_MOST = 16 };
+
 struct level {
-    DIR *directory;
+    DIR *directory; /* NULL: closed for now */
+    dev_t device;   /* then: which one it was */
+    ino_t inode;
     char name[256]; /* in the one above; the first: none */
 };
 
@@ -25,12 +32,6 @@ struct removal {
     struct level *levels;
     size_t depth, room;
 };
-
-/* The directory that has 'name', and the name in it. */
-static int parent_of(const struct removal *r)
-{
-    return r->depth > 1 ? dirfd(r->levels[r->depth - 2].directory) : AT_FDCWD;
-}
 
 static int removal_grow(struct removal *r)
 {
@@ -45,39 +46,80 @@ static int removal_grow(struct removal *r)
     return 0;
 }
 
+static int level_open(struct level *level, int at, const char *name)
+{
+    int fd = sys_call(EMFILE, openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd < 0)
+        return fd;
+    level->directory = fdopendir(fd);
+    if (!level->directory) {
+        close(fd);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Close it, if it is not yet, until we come back to it. */
+static int level_suspend(struct level *level)
+{
+    struct stat st;
+    if (!level->directory)
+        return 0;
+    int rc = sys_call(EIO, fstat(dirfd(level->directory), &st));
+    if (rc < 0)
+        return rc;
+    level->device = st.st_dev;
+    level->inode = st.st_ino;
+    closedir(level->directory);
+    level->directory = NULL;
+    return 0;
+}
+
+/* Open it again, from the one below, which may have been moved elsewhere meanwhile. */
+static int level_resume(struct level *level, const struct level *below)
+{
+    struct stat st;
+    int rc = level_open(level, dirfd(below->directory), "..");
+    if (rc < 0)
+        return rc;
+    rc = sys_call(EIO, fstat(dirfd(level->directory), &st));
+    if (rc < 0)
+        return rc;
+    return st.st_dev == level->device && st.st_ino == level->inode ? 0 : -ESTALE;
+}
+
 static int enter(struct removal *r, int at, const char *name)
 {
     int rc = removal_grow(r);
     if (rc < 0)
         return rc;
-    int fd = sys_call(EMFILE, openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (fd < 0)
-        return fd;
-    DIR *directory = fdopendir(fd);
-    if (!directory) {
-        close(fd);
-        return -ENOMEM;
-    }
-    struct level *level = &r->levels[r->depth++];
-    level->directory = directory;
-    if (at != AT_FDCWD)
+    struct level *level = &r->levels[r->depth];
+    rc = level_open(level, at, name);
+    if (rc < 0)
+        return rc;
+    if (r->depth++ > 0)
         strcpy(level->name, name); /* a name of the system's: it fits */
-    return 0;
+    return r->depth > OPEN_MOST ? level_suspend(level - OPEN_MOST) : 0;
 }
 
 static void drop(struct removal *r)
 {
-    closedir(r->levels[--r->depth].directory);
+    DIR *directory = r->levels[--r->depth].directory;
+    if (directory)
+        closedir(directory);
 }
 
 /* Out of a directory that is empty now. */
 static int leave(struct removal *r)
 {
-    int at = parent_of(r);
-    const char *name = r->depth > 1 ? r->levels[r->depth - 1].name : r->path;
-    int rc = sys_call(EACCES, unlinkat(at, name, AT_REMOVEDIR));
-    if (rc == -ENOTEMPTY && r->depth) { /* somebody has put something in */
-        rewinddir(r->levels[r->depth - 1].directory);
+    struct level *level = &r->levels[r->depth - 1], *above = r->depth > 1 ? level - 1 : NULL;
+    int rc = above && !above->directory ? level_resume(above, level) : 0;
+    if (rc < 0)
+        return rc;
+    rc = sys_call(EACCES, unlinkat(above ? dirfd(above->directory) : AT_FDCWD,
+                                   above ? level->name : r->path, AT_REMOVEDIR));
+    if (rc == -ENOTEMPTY) { /* somebody has put something in */
+        rewinddir(level->directory);
         return 0;
     }
     drop(r);

@@ -177,6 +177,46 @@ IO_TEST(without_descriptors_no_temporary_file_is_left)
     return with_little_room(use_temporary, (void *)"/tmp");
 }
 
+static int make_in(int at, const char *name)
+{
+    CHECK_EQ(mkdirat(at, name, 0700), 0);
+    int below = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(below >= 0);
+    return below;
+}
+
+/* A directory in a directory in ... with a file in each. Some have a branch that is as deep. */
+static void make_deep(int at, int depth, int branches)
+{
+    for (int i = 0; i < depth; i++) {
+        close(openat(at, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        if (branches && i % 40 == 10)
+            make_deep(make_in(at, "branch"), depth, branches - 1);
+        int below = make_in(at, "deeper");
+        close(at);
+        at = below;
+    }
+    close(at);
+}
+
+IO_TEST(a_tree_that_is_deeper_than_there_are_descriptors_is_removed)
+{
+    struct rlimit limit, low;
+    struct stat st;
+    char path[64];
+    int next = dup(0);
+    close(next);
+    snprintf(path, sizeof(path), "/tmp/bough-deep-%d", (int)getpid());
+    make_deep(make_in(AT_FDCWD, path), 100, 1);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = (struct rlimit){.rlim_cur = (rlim_t)next + 30, .rlim_max = limit.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    int rc = bough_path_remove_all(path);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(lstat(path, &st), -1);
+    return rc;
+}
+
 static int watch_a_directory(__attribute__((unused)) void *arg)
 {
     struct bough_dirwatch *w;
