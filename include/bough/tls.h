@@ -57,8 +57,8 @@ struct bough_tls_options {
 /* What many connections share: certificates, trust, settings. */
 struct bough_tls;
 
-/* 0; -ENOENT, -EINVAL (a file that is not there, or is not what it should be; the detail says
- * which); -ENOMEM. Reads files. */
+/* 0; -ENOENT, -EACCES, -EMFILE: a file that cannot be read; -EINVAL: one that is not what it should
+ * be; the detail says which; -ENOMEM. Reads files. */
 BOUGH_MUST_CHECK int bough_tls_open(const struct bough_tls_options *options,
                                     struct bough_tls **ret_tls);
 

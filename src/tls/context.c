@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bough/error.h"
 #include "bough/socket.h"
@@ -20,13 +19,15 @@ struct bough_tls {
     unsigned alpn_length;
 };
 
+/* The first error is the system's, if it could not be opened or read. */
 static int file_failed(const char *what, const char *file)
 {
-    if (access(file, R_OK) < 0) {
-        ERR_clear_error();
-        return bough_fail(-errno, "%s %s: %s", what, file, bough_error_name(-errno));
-    }
-    return bough__tls_fail(-EINVAL, file);
+    unsigned long first = ERR_peek_error();
+    if (!ERR_SYSTEM_ERROR(first))
+        return bough__tls_fail(-EINVAL, file);
+    ERR_clear_error();
+    int rc = -ERR_GET_REASON(first);
+    return bough_fail(rc, "%s %s: %s", what, file, bough_error_name(rc));
 }
 
 static int load_trust(SSL_CTX *context, const char *file)

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "identity.h"
 
+#include <sys/resource.h>
+
 #include <bough/stream.h>
 #include <bough/testing.h>
 
@@ -287,5 +289,29 @@ TASK_TEST(a_peer_that_neither_answers_nor_takes_anything_is_timed_out_in_each_ca
     bough_stream_free(c.client.stream);
     bough_stream_free(c.server.stream);
     conversation_close(&c);
+    return 0;
+}
+
+/* --- no descriptors --- */
+
+TASK_TEST(without_descriptors_no_certificate_is_read_and_that_is_said)
+{
+    struct identity id;
+    struct rlimit limit, low;
+    struct bough_tls *tls;
+    struct bough_tls_options trust, own;
+    identity_make(&id, "here", 0, 3600);
+    trust = (struct bough_tls_options){.trust_file = id.certificate};
+    own = (struct bough_tls_options){.certificate_file = id.certificate, .key_file = id.key};
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    CHECK_EQ(bough_tls_open(&trust, &tls), -EMFILE);
+    CHECK_HAS(bough_error_message(bough_error_last()), id.certificate);
+    CHECK_EQ(bough_tls_open(&own, &tls), -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(bough_tls_open(&own, &tls), 0);
+    bough_tls_close(tls);
+    identity_remove(&id);
     return 0;
 }
