@@ -213,7 +213,7 @@ static int rounds(struct plan *plan)
 {
     int64_t start = bough_now(), end = start + plan->seconds * BOUGH_SEC, told = start;
     int64_t warm = start + warm_up(plan);
-    struct level first = level_now(&plan->site), base = first, now;
+    struct level first = level_now(), base = first, now;
     bool is_warm = false;
     int rc = 0;
     while (rc == 0 && bough_now() < end) {

@@ -77,7 +77,7 @@ struct level {
     bool child;            /* there is one */
     size_t heap, resident; /* bytes; 0: not known */
 };
-struct level level_now(const struct site *site);
+struct level level_now(void);
 
 /* Wait until nothing is left of a round: 'before' is the first one. Ends the program if something
  * stays. */

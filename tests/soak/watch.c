@@ -55,15 +55,16 @@ static size_t resident(void)
     return here * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-struct level level_now(const struct site *site)
+struct level level_now(void)
 {
     struct bough_run_stats stats;
+    siginfo_t child;
     bough_run_statistics(&stats);
     struct level now = {.descriptors = count_files("/proc/self/fd"),
                         .threads = count_files("/proc/self/task") + 1,
                         .tasks = (int)stats.tasks,
-                        .child = waitpid(-1, NULL, WNOHANG) != -1};
-    (void)site;
+                        /* Without taking it. */
+                        .child = waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0};
     if (memory_is_told()) {
         malloc_trim(0);
         struct mallinfo2 info = mallinfo2();
@@ -81,7 +82,7 @@ static bool is_settled(const struct site *site, const struct level *before, cons
 
 int level_settle(const struct site *site, const struct level *before, struct level *ret_now)
 {
-    *ret_now = level_now(site);
+    *ret_now = level_now();
     for (int i = 0; !is_settled(site, before, ret_now); i++) {
         if (i == PATIENCE) {
             bough_tree_print(stderr);
@@ -93,7 +94,7 @@ int level_settle(const struct site *site, const struct level *before, struct lev
         int rc = bough_sleep(10 * BOUGH_MS);
         if (rc < 0)
             return rc;
-        *ret_now = level_now(site);
+        *ret_now = level_now();
     }
     return 0;
 }
