@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "listen.h"
+#include "actors.h"
 #include "measure.h"
 
 /* --- the kernel --- */
@@ -577,6 +578,7 @@ static const struct measure measures[] = {
     {"memory-100k", memory_100k},
     {"memory-1m", memory_1m},
     {"echo", echo},
+    ACTOR_MEASURES,
     {NULL, NULL},
 };
 

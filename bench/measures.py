@@ -68,6 +68,13 @@ MEASURES = [
     Measure("echo-64-fair", "p99 / p50 of 64 busy clients", "latency", "", most=2,
             part_of="echo-64"),
     Measure("echo-1000", "TCP echo, 1,000 connections, per request", "echo", floor=ECHO),
+    Measure("actor-call-thread", "call of an actor in a thread, round trip", "actor", floor=1.3),
+    Measure("actor-call-process", "call of an actor in a process, round trip", "actor", floor=1.3),
+    Measure("actor-stream-64", "stream to a process, 64 bytes, per message", "actor", most=200),
+    Measure("actor-stream-64-thread", "the same to a thread", "actor", most=200),
+    Measure("actor-stream-4k", "the same, 4 KiB", "actor"),
+    Measure("actor-stream-1m", "the same, 1 MiB; floor: a shared-memory ring", "actor", floor=1.25),
+    Measure("actor-start", "start and end of an actor's process", "actor", "us", floor=1.3),
 ]
 
 GROUPS = {
@@ -78,6 +85,7 @@ GROUPS = {
     "many": "A hundred thousand tasks",
     "memory": "Memory per parked task",
     "echo": "TCP echo: CPU of the server",
+    "actor": "Actors: CPU of both sides",
     "latency": "TCP echo: latency of 64 busy clients",
 }
 

@@ -5,6 +5,7 @@
 #include <bough/channel.h>
 #include <bough/net.h>
 
+#include "actors.h"
 #include "measure.h"
 
 static int failed; /* of any call: the measure prints 0, which is no figure */
@@ -422,6 +423,7 @@ static const struct measure measures[] = {
     {"memory-100k", memory_100k},
     {"memory-1m", memory_1m},
     {"echo", echo},
+    ACTOR_MEASURES,
     {NULL, NULL},
 };
 

@@ -1,8 +1,10 @@
 /* The driver for every Linux: epoll.
  *
- * Two kinds of descriptors. Those that are ours (adopted) are registered once, for edges in both
- * directions: who waits has seen it drained, so the next edge is news, and an edge that finds
- * nobody is remembered in 'pending'. A stream's end may come in one edge with its last data, so
+ * Two kinds of descriptors. Those that are ours (adopted) are registered once, for edges: who waits
+ * has seen it drained, so the next edge is news, and an edge that finds nobody is remembered in
+ * 'pending'. Edges of room to write are asked for by the first who waits for them: a Unix socket has
+ * one each time that its peer reads, and nearly always nobody cares; who asks is told at once if there
+ * is room already. A stream's end may come in one edge with its last data, so
  * once that was seen the next watch says "try", and asks the kernel for the state anew. Foreign
  * ones are registered for one shot at each wait, which reports a level: readable means readable
  * now.
@@ -27,6 +29,7 @@ enum { EVENTS_AT_ONCE = 256 };
 struct entry {
     struct watch_entry watch;
     bool registered;
+    bool writes;                    /* adopted: with edges of room to write */
     bool pending[WATCH_DIRECTIONS]; /* adopted: an edge came while nobody waited */
     bool ended[WATCH_DIRECTIONS]; /* adopted: hung up, or urgent data; there may be no more edges */
 };
@@ -63,10 +66,11 @@ static int ready(struct epoll *p, struct entry *entry, enum bough_direction dire
 
 /* --- registration --- */
 
-static uint32_t wanted_events(const struct watch_entry *watch)
+static uint32_t wanted_events(const struct entry *entry)
 {
+    const struct watch_entry *watch = &entry->watch;
     if (watch->adopted)
-        return EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+        return EPOLLIN | (entry->writes ? EPOLLOUT : 0u) | EPOLLRDHUP | EPOLLPRI | EPOLLET;
     return (watch->waiters[BOUGH_READABLE] ? EPOLLIN | EPOLLRDHUP : 0u) |
            (watch->waiters[BOUGH_WRITABLE] ? EPOLLOUT : 0u) | EPOLLONESHOT;
 }
@@ -75,7 +79,7 @@ static uint32_t wanted_events(const struct watch_entry *watch)
  * was closed since, and one that we forgot may be left over: try the other way then. */
 static int arm(struct epoll *p, int fd, struct entry *entry)
 {
-    struct epoll_event event = {.events = wanted_events(&entry->watch), .data.fd = fd};
+    struct epoll_event event = {.events = wanted_events(entry), .data.fd = fd};
     int op = entry->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     int rc = sys_call(ENOMEM, epoll_ctl(p->fd, op, fd, &event));
     if (rc == -ENOENT)
@@ -88,7 +92,7 @@ static int arm(struct epoll *p, int fd, struct entry *entry)
 
 static bool epoll_is_alive(struct bough_driver *driver, int fd, struct watch_entry *watch)
 {
-    struct epoll_event event = {.events = wanted_events(watch), .data.fd = fd};
+    struct epoll_event event = {.events = wanted_events(entry_of(watch)), .data.fd = fd};
     return epoll_ctl(epoll_of(driver)->fd, EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
@@ -124,6 +128,11 @@ static int dispatch(struct epoll *p, const struct epoll_event *event)
         woken += ready(p, entry, BOUGH_READABLE);
     if (broken || (event->events & EPOLLOUT))
         woken += ready(p, entry, BOUGH_WRITABLE);
+    if (entry->writes && event->events == EPOLLOUT && !woken) {
+        entry->writes = entry->pending[BOUGH_WRITABLE] = false;
+        (void)arm(p, event->data.fd,
+                  entry); /* if that fails there are too many edges, that is all */
+    }
     /* The shot of a foreign one is spent, and somebody may still wait in the other direction. */
     if (!entry->watch.adopted && watch_is_waited_for(&entry->watch) &&
         arm(p, event->data.fd, entry) < 0)
@@ -172,7 +181,9 @@ static void epoll_interrupt(struct bough_driver *driver)
 static int watch_adopted(struct epoll *p, int fd, struct entry *entry,
                          enum bough_direction direction, struct bough_wait *wait)
 {
-    if (!entry->registered || entry->ended[direction]) {
+    bool asks = direction == BOUGH_WRITABLE && !entry->writes;
+    if (!entry->registered || entry->ended[direction] || asks) {
+        entry->writes |= asks;
         int rc = arm(p, fd, entry);
         if (rc < 0)
             return rc;
