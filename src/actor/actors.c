@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "actor/dialogue.h"
 #include "actor/keeper.h"
 #include "actor/type.h"
 #include "base/sys.h"
@@ -97,7 +98,7 @@ static int check(const struct bough_actors *an, const struct bough_actor_spec *s
         return bough_fail(-ENOENT,
                           "the program has no actor of the type \"%s\": BOUGH_ACTOR(%s, ...)",
                           spec->type, spec->type);
-    return 0;
+    return dialogue_check_size(spec->argument.size);
 }
 
 static unsigned next_number(void)

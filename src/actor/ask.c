@@ -11,6 +11,8 @@
 #include "bough/error.h"
 #include "bough/wait.h"
 
+enum { OPERATION_NAME = 1024 };
+
 struct asking {
     struct bough_dialogue d;
     struct bough_wait *waiter;
@@ -140,7 +142,9 @@ static int ask(struct asking *a, struct bough_actor *actor, const char *operatio
     size_t length = strlen(operation) + 1;
     int rc = bough_pass();
     if (rc == 0)
-        rc = dialogue_check_size(request.size + length);
+        rc = dialogue_check_size(request.size);
+    if (rc == 0 && length > OPERATION_NAME)
+        rc = bough_fail_text(-ENOSYS, "no operation has a name that is so long");
     if (rc == 0 && !s->broken && !s->stopping)
         rc = s->link->kind->wait_room(s->link);
     if (rc < 0 && rc != -EPIPE)

@@ -39,9 +39,9 @@ void dialogue_release(struct bough_dialogue *d)
 
 int dialogue_check_size(size_t size)
 {
-    return size > FRAME_LIMIT - 1024
+    return size > MESSAGE_LIMIT
                ? bough_fail(-EMSGSIZE, "a message of %zu bytes: at most %d are allowed", size,
-                            FRAME_LIMIT - 1024)
+                            MESSAGE_LIMIT)
                : 0;
 }
 

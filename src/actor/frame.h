@@ -16,7 +16,11 @@
 #include "bough/list.h"
 #include "bough/message.h"
 
-enum { FRAME_VERSION = 1, FRAME_LIMIT = 16 << 20 /* of a payload */ };
+enum {
+    FRAME_VERSION = 1,
+    MESSAGE_LIMIT = 16 << 20,           /* what a user may send */
+    FRAME_LIMIT = MESSAGE_LIMIT + 4096, /* of a payload: there may be a name before it */
+};
 
 enum frame_type {
     /* The start: child to parent, parent to child, and what comes of it. */

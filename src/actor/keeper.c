@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "actor/dialogue.h"
 #include "actor/failure.h"
 #include "actor/fields.h"
 #include "actor/names.h"
@@ -169,16 +168,13 @@ static int say_spec(struct bough_actor *a)
 {
     const char *self = bough_actor_self();
     struct bough_bytes fields[] = {field_of_text(a->type), field_of_text(a->name),
-                                   field_of_text(self ? self : "the parent"), a->spec->argument};
-    int rc = dialogue_check_size(a->spec->argument.size);
-    if (rc < 0)
-        return rc;
+                                   field_of_text(self ? self : ""), a->spec->argument};
     struct bough_frame_data *data = fields_new(fields, 4);
     if (!data)
         return bough_fail_text(-ENOMEM, "no memory for an actor");
     struct frame_head head = {.type = FRAME_SPEC, .value = a->grace};
-    rc = session_send(&a->session, head, (struct bough_bytes){data->bytes, data->size},
-                      BOUGH_NO_BYTES, -1);
+    int rc = session_send(&a->session, head, (struct bough_bytes){data->bytes, data->size},
+                          BOUGH_NO_BYTES, -1);
     frame_data_free(data);
     return rc == -ENOMEM ? bough_fail_text(rc, "no memory for an actor")
                          : 0; /* lost: we are told */
@@ -342,6 +338,7 @@ int keeper_main(void *arg)
         a->session.lost = lost;
         a->session.stuck = stuck;
         a->session.grace = a->grace;
+        a->session.service = names_service(a->names);
         bough_nursery_open(&n);
         rc = keep(a, &n);
         rc = bough_nursery_close(&n, rc);

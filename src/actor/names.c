@@ -79,6 +79,11 @@ void names_set_self(struct names *n, const char *name, struct session *up,
     n->service = service;
 }
 
+struct service *names_service(const struct names *n)
+{
+    return n->service;
+}
+
 /* --- connecting --- */
 
 static struct entry *look_up(struct names *n, const char *name)
@@ -221,7 +226,8 @@ static int visit_start(struct names *n, int fd, const char *name, bool ours,
     v->actor.state = ACTOR_UP;
     v->actor.pid = -1;
     snprintf(v->actor.name, sizeof(v->actor.name), "%s", name);
-    snprintf(s->peer, sizeof(s->peer), "%s", name);
+    snprintf(s->peer, sizeof(s->peer), "%s", *name ? name : "who has found it");
+    s->nameless = !*name;
     s->owner = &v->actor;
     s->called = serve_call;
     s->lost = connection_lost;

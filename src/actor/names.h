@@ -25,6 +25,9 @@ void names_release(struct names *n);
 void names_set_self(struct names *n, const char *name, struct session *up,
                     struct bough_nursery *host, struct service *service);
 
+/* What this run does as an actor; NULL: it is none. */
+struct service *names_service(const struct names *n);
+
 /* An actor that was started here is up; it is about to end. 'host' is the nursery of its block. */
 void names_add_actor(struct names *n, struct bough_actor *a);
 void names_remove_actor(struct names *n, struct bough_actor *a);

@@ -50,7 +50,11 @@ static void spec_came(struct self *self, struct frame *f)
         return;
     }
     snprintf(self->name, sizeof(self->name), "%s", name);
-    snprintf(s->peer, sizeof(s->peer), "%s", peer);
+    s->nameless = !*peer;
+    if (*peer) {
+        snprintf(s->peer, sizeof(s->peer), "%s", peer);
+        snprintf(self->parent.name, sizeof(self->parent.name), "%s", peer);
+    }
     self->type = type_find(type);
     s->grace = f->head.value;
     self->spec = *f;
@@ -152,6 +156,7 @@ static bool is_told(const void *arg)
     return self->told || self->asked_to_end || self->parent.session.broken;
 }
 
+/* 0; 1: there is nothing to do. */
 static int be_told(struct self *self)
 {
     struct session *s = &self->parent.session;
@@ -162,8 +167,8 @@ static int be_told(struct self *self)
         rc = news_await(&self->news, is_told, self, "the spec of an actor");
     if (rc < 0)
         return rc;
-    if (!self->told)
-        return s->broken ? session_failed(s) : bough_fail_text(-EPIPE, "stopped before it began");
+    if (!self->told) /* it was asked to end, and has nothing to say about that */
+        return s->broken ? session_failed(s) : 1;
     bough_task_set_name("%s", self->name);
     self->service.name = self->name;
     if (!self->type)
@@ -208,6 +213,7 @@ int self_main(void *arg)
     struct bough_nursery n;
     session_init(s, self.start->link, true);
     snprintf(s->peer, sizeof(s->peer), "the parent");
+    s->nameless = true;
     snprintf(self.name, sizeof(self.name), "actor");
     s->owner = &self;
     s->called = serve_call;

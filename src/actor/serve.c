@@ -138,12 +138,13 @@ static int check(struct session *s, const struct frame *f,
     const char *name = frame_text(f);
     if (f->lost)
         return bough_fail_text(-ENOMEM, "no memory for a request");
-    if (!s->service || !s->service->calls)
+    if (!s->service)
         return bough_fail(-ENOSYS, "who was asked for \"%s\" is no actor", name);
     if (!(*ret_operation = find(s->service, name)))
         return bough_fail(-ENOSYS, "the actor %s has no operation \"%s\"", s->service->name, name);
     if (!s->service->accepting)
-        return bough_fail(-EPIPE, "the actor %s is stopping", s->service->name);
+        return bough_fail(-EPIPE, "the actor %s takes no calls: it is not up yet, or stopping",
+                          s->service->name);
     return 0;
 }
 
@@ -179,7 +180,7 @@ struct bough_bytes bough_call_request(const struct bough_call *call)
 
 const char *bough_call_peer(const struct bough_call *call)
 {
-    return call->d.session->peer;
+    return call->d.session->nameless ? "" : call->d.session->peer;
 }
 
 int bough_call_reply(struct bough_call *call, struct bough_bytes reply)

@@ -33,6 +33,7 @@ struct session {
     struct table contexts; /* struct context */
     uint64_t next_context;
     char peer[64];           /* who is at the other end, for people */
+    bool nameless;           /* a run that is no actor: 'peer' is words */
     struct service *service; /* what we do for the other end; NULL: nothing */
     void *owner;             /* of the calls below, which run in the reader */
 
