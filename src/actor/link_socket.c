@@ -26,7 +26,8 @@ enum {
     QUEUE_HIGH = 1 << 20, /* who has much to send waits from here */
     QUEUE_LOW = QUEUE_HIGH / 2,
     READ_AT_ONCE = 64 << 10,
-    FDS = 16, /* that have come, and whose frames have not */
+    SPARE_BLOCKS = 8, /* that are kept: as much as a stream has under way */
+    FDS = 16,         /* that have come, and whose frames have not */
 };
 
 struct block {
@@ -43,7 +44,8 @@ struct socket_link {
 
     struct bough_list blocks; /* to be sent */
     size_t queued;            /* bytes in them */
-    struct block *spare;
+    struct bough_list spare;  /* blocks for the next frames */
+    unsigned spares;
     struct bough_wait *pump;   /* waits for something to send */
     struct bough_list starved; /* wait for room */
     struct bough_list drains;  /* wait until all is out */
@@ -59,11 +61,12 @@ struct socket_link {
 static struct block *block_new(struct socket_link *s, size_t size)
 {
     size_t capacity = size < BLOCK ? (size_t)BLOCK : size;
-    struct block *b = capacity == BLOCK ? s->spare : NULL;
-    if (b)
-        s->spare = NULL;
-    else if (!(b = sys_malloc(sizeof(*b) + capacity)))
+    struct bough_list *spare = capacity == BLOCK ? bough_list_pop(&s->spare) : NULL;
+    struct block *b =
+        spare ? bough_container_of(spare, struct block, link) : sys_malloc(sizeof(*b) + capacity);
+    if (!b)
         return NULL;
+    s->spares -= spare != NULL;
     b->fd = -1;
     b->size = b->sent = 0;
     b->capacity = capacity;
@@ -74,10 +77,12 @@ static void block_free(struct socket_link *s, struct block *b)
 {
     if (b->fd >= 0)
         close(b->fd);
-    if (b->capacity == BLOCK && !s->spare)
-        s->spare = b;
-    else
+    if (b->capacity == BLOCK && s->spares < SPARE_BLOCKS) {
+        bough_list_push_front(&s->spare, &b->link); /* it is still in the cache */
+        s->spares++;
+    } else {
         free(b);
+    }
 }
 
 /* The last block, if there is room for so much in it; or a new one. A descriptor needs one whose
@@ -390,7 +395,8 @@ static void socket_free(struct link *link)
     for (unsigned i = 0; i < s->fd_count; i++)
         close(s->fds[i]);
     bough__fd_close(s->fd);
-    free(s->spare);
+    while (!bough_list_is_empty(&s->spare))
+        free(bough_container_of(bough_list_pop(&s->spare), struct block, link));
     free(s->in);
     free(s);
 }
@@ -421,6 +427,7 @@ int link_socket_open(int fd, struct link **ret_link)
     s->fd = fd;
     s->in = in;
     bough_list_init(&s->blocks);
+    bough_list_init(&s->spare);
     bough_list_init(&s->starved);
     bough_list_init(&s->drains);
     *ret_link = &s->link;
