@@ -5,8 +5,8 @@
  *
  *     openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 30 \
  *         -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
- *     ./https_server 8443 cert.pem key.pem      then: curl --cacert cert.pem https://localhost:8443/
- *     ./https_server 8080                       the same without TLS, behind a proxy that has it
+ *     ./https_server 8443 cert.pem key.pem   then: curl --cacert cert.pem https://localhost:8443/
+ *     ./https_server 8080                    the same without TLS, behind a proxy that has it
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
