@@ -49,7 +49,9 @@ enum frame_type {
     FRAME_FIND,        /* fields: the name, who wants it; context: which; value: FIND_... */
     FRAME_FOUND,       /* context: which; value: 0 and a descriptor, or < 0: it is not to be had */
     FRAME_CONNECT,     /* fields: the name, who wants it; and a descriptor to him */
-    FRAME_TYPES,       /* how many there are */
+    /* Of the link itself (actor/link_socket.c). */
+    FRAME_FD_FOLLOWS, /* the next frame comes with a descriptor */
+    FRAME_TYPES,      /* how many there are */
 };
 
 enum {

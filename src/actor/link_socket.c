@@ -5,6 +5,11 @@
  * Incoming bytes are read in bulk and cut into frames; a large payload is read into its own memory
  * at once.
  *
+ * A receive that did not fill its buffer has emptied the socket, so the next one waits first: that saves
+ * a system call a message. But bytes that come with a descriptor are received by themselves, so a short
+ * receive may also end in front of them; a frame of the link's own announces them, and until they have
+ * come nothing is concluded.
+ *
  * Memory is bounded: who sends much waits for room (link->wait_room), what one is asked for in the
  * stream of a dialogue is bounded by its window, and each call has one reply.
  * SPDX-License-Identifier: MIT */
@@ -52,6 +57,8 @@ struct socket_link {
 
     char *in;
     size_t in_at, in_end;
+    bool drained;    /* the socket was empty after the last receive */
+    bool fd_follows; /* unless a descriptor is there */
     int fds[FDS];
     unsigned fd_count;
 };
@@ -109,6 +116,18 @@ static void append(struct block *b, const void *data, size_t size)
     b->size += size;
 }
 
+/* In front of the block with the descriptor; not at its end, which goes out with it. */
+static int announce_fd(struct socket_link *s)
+{
+    const struct frame_head head = {.version = FRAME_VERSION, .type = FRAME_FD_FOLLOWS};
+    struct block *b = block_for(s, sizeof(head), -1);
+    if (!b)
+        return -ENOMEM;
+    append(b, &head, sizeof(head));
+    s->queued += sizeof(head);
+    return 0;
+}
+
 static int socket_send(struct link *link, const struct frame_head *head,
                        const struct bough_bytes *parts, int fd)
 {
@@ -116,7 +135,8 @@ static int socket_send(struct link *link, const struct frame_head *head,
     size_t size = sizeof(*head) + head->size;
     if (s->broken)
         return -EPIPE;
-    struct block *b = block_for(s, size, fd);
+    int rc = fd < 0 ? 0 : announce_fd(s);
+    struct block *b = rc == 0 ? block_for(s, size, fd) : NULL;
     if (!b)
         return -ENOMEM;
     append(b, head, sizeof(*head));
@@ -300,7 +320,10 @@ static int read_some(struct socket_link *s, void *buffer, size_t size)
                                 .msg_iovlen = 1,
                                 .msg_control = &control,
                                 .msg_controllen = sizeof(control)};
-        int n = sys_call(ECONNRESET, recvmsg(s->fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+        int n = s->drained ? -EAGAIN
+                           : sys_call(ECONNRESET,
+                                      recvmsg(s->fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+        s->drained = n > 0 && (size_t)n < size && !s->fd_follows;
         if (n >= 0) {
             int rc = header.msg_controllen ? take_fds(s, &header) : 0;
             bough_passed();
@@ -362,17 +385,35 @@ static int take_fd(struct socket_link *s, struct frame *f)
     return 1;
 }
 
+/* The head of the next frame that is not the link's own. 1; 0: the end. */
+static int next_head(struct socket_link *s, struct frame_head *ret_head)
+{
+    for (;;) {
+        int rc = fill(s, sizeof(*ret_head));
+        if (rc <= 0)
+            return rc;
+        memcpy(ret_head, s->in + s->in_at, sizeof(*ret_head));
+        s->in_at += sizeof(*ret_head);
+        rc = frame_check(ret_head);
+        if (rc < 0)
+            return rc;
+        s->fd_follows = ret_head->type == FRAME_FD_FOLLOWS;
+        if (!s->fd_follows)
+            return 1;
+        s->drained = false;
+        if (ret_head->size)
+            return bough_fail(-EPROTO, "a frame that announces a descriptor has a payload");
+    }
+}
+
 static int socket_receive(struct link *link, struct frame *ret_frame)
 {
     struct socket_link *s = bough_container_of(link, struct socket_link, link);
     struct frame f = {.fd = -1};
-    int rc = fill(s, sizeof(f.head));
+    int rc = next_head(s, &f.head);
     if (rc <= 0)
         return rc;
-    memcpy(&f.head, s->in + s->in_at, sizeof(f.head));
-    s->in_at += sizeof(f.head);
-    rc = frame_check(&f.head);
-    if (rc == 0)
+    if (rc == 1)
         rc = take_fd(s, &f);
     if (rc > 0 && f.head.size) {
         f.data = frame_data_new(f.head.size);
