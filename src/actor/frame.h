@@ -44,8 +44,8 @@ enum frame_type {
     FRAME_LEAVING, /* no call is in flight any more */
     FRAME_ENDED,   /* the last one: FRAME_ERROR's payload, or nothing */
     /* Names (actor/names.h). */
-    FRAME_NAME_ADD,    /* the name of an actor that is up below the child */
-    FRAME_NAME_REMOVE, /* of one that has ended */
+    FRAME_NAME_ADD,    /* the name of an actor that is up below the child; value: pid */
+    FRAME_NAME_REMOVE, /* of one that has ended; value: pid of one whose parent has died */
     FRAME_FIND,        /* fields: the name, who wants it; context: which; value: FIND_... */
     FRAME_FOUND,       /* context: which; value: 0 and a descriptor, or < 0: it is not to be had */
     FRAME_CONNECT,     /* fields: the name, who wants it; and a descriptor to him */

@@ -8,6 +8,7 @@
 
 #include "actor/fields.h"
 #include "actor/serve.h"
+#include "actor/stray.h"
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/task.h"
@@ -28,6 +29,7 @@ struct names {
 struct entry {
     struct bough_list link;
     struct bough_actor *via;
+    pid_t pid; /* of its process; 0: it has none of its own */
     char name[];
 };
 
@@ -252,22 +254,23 @@ static bool take_request(struct frame *f, const char **name, const char **who)
            strlen(*name) < ACTOR_NAME && strlen(*who) < ACTOR_NAME;
 }
 
-static void tell_up(struct names *n, enum frame_type type, const char *name)
+static void tell_up(struct names *n, enum frame_type type, const char *name, pid_t pid)
 {
     if (n->up)
-        session_say(n->up, type, 0, 0, bough_text(name));
+        session_say(n->up, type, 0, pid, bough_text(name));
 }
 
 /* A name that cannot be kept cannot be found: no more is lost. */
-static void add(struct names *n, struct bough_actor *via, const char *name)
+static void add(struct names *n, struct bough_actor *via, const char *name, pid_t pid)
 {
     struct entry *e = sys_malloc(sizeof(*e) + strlen(name) + 1);
     if (!e)
         return;
     strcpy(e->name, name);
     e->via = via;
+    e->pid = pid;
     bough_list_push(&n->entries, &e->link);
-    tell_up(n, FRAME_NAME_ADD, name);
+    tell_up(n, FRAME_NAME_ADD, name, pid);
     bough_list_foreach (node, &n->finds) {
         struct find *f = bough_container_of(node, struct find, link);
         if (!f->asked && strcmp(f->name, name) == 0)
@@ -275,19 +278,22 @@ static void add(struct names *n, struct bough_actor *via, const char *name)
     }
 }
 
-static void entry_remove(struct names *n, struct entry *e)
+/* 'orphan': its parent has died and could not say so, so it is the root's to see it off. */
+static void entry_remove(struct names *n, struct entry *e, bool orphan)
 {
-    tell_up(n, FRAME_NAME_REMOVE, e->name);
+    tell_up(n, FRAME_NAME_REMOVE, e->name, orphan ? e->pid : 0);
+    if (orphan && !n->up && e->via->where == BOUGH_PLACE_PROCESS)
+        stray_adopt(e->pid, e->via->pid, &e->via->block->nursery);
     bough_list_unlink(&e->link);
     free(e);
 }
 
-static void remove_name(struct names *n, struct bough_actor *via, const char *name)
+static void remove_name(struct names *n, struct bough_actor *via, const char *name, bool orphan)
 {
     bough_list_foreach (node, &n->entries) {
         struct entry *e = bough_container_of(node, struct entry, link);
         if (e->via == via && strcmp(e->name, name) == 0) {
-            entry_remove(n, e);
+            entry_remove(n, e, orphan);
             return;
         }
     }
@@ -388,11 +394,11 @@ bool names_frame(struct names *n, struct session *s, struct frame *f)
         return false;
     }
     if (f->head.type == FRAME_NAME_ADD && strlen(frame_text(f)) < ACTOR_NAME)
-        add(n, s->owner, frame_text(f));
+        add(n, s->owner, frame_text(f), (pid_t)f->head.value);
     else if (f->head.type == FRAME_NAME_ADD)
         session_refuse(s, f, "as a name");
     else if (f->head.type == FRAME_NAME_REMOVE)
-        remove_name(n, s->owner, frame_text(f));
+        remove_name(n, s->owner, frame_text(f), f->head.value != 0);
     else if (f->head.type == FRAME_FIND)
         find_came(n, s, f);
     else if (f->head.type == FRAME_FOUND)
@@ -407,16 +413,17 @@ bool names_frame(struct names *n, struct session *s, struct frame *f)
 void names_add_actor(struct names *n, struct bough_actor *a)
 {
     bough_list_push(&n->actors, &a->sibling);
-    add(n, a, a->name);
+    add(n, a, a->name, a->where == BOUGH_PLACE_PROCESS ? a->pid : 0);
 }
 
 void names_remove_actor(struct names *n, struct bough_actor *a)
 {
     bough_list_unlink(&a->sibling);
+    remove_name(n, a, a->name, false);
     bough_list_foreach (node, &n->entries) {
         struct entry *e = bough_container_of(node, struct entry, link);
-        if (e->via == a)
-            entry_remove(n, e);
+        if (e->via == a) /* of the root's own the group is seen to, by the keeper */
+            entry_remove(n, e, n->up != NULL);
     }
     bough_list_foreach (node, &n->finds) {
         struct find *f = bough_container_of(node, struct find, link);

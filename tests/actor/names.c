@@ -35,8 +35,15 @@ static int hang(struct bough_call *call, void *state)
     return bough_sleep_forever();
 }
 
+static int say_pid(struct bough_call *call, void *state)
+{
+    pid_t pid = getpid();
+    (void)state;
+    return bough_call_reply(call, BOUGH_BYTES(pid));
+}
+
 static const struct bough_operation leaf_operations[] = {
-    {"who", who}, {"ask", ask}, {"hang", hang}, {0}};
+    {"pid", say_pid}, {"who", who}, {"ask", ask}, {"hang", hang}, {0}};
 BOUGH_ACTOR(leaf, .operations = leaf_operations);
 
 /* One that has a leaf of its own; the argument: its place, and its name. */
@@ -227,6 +234,63 @@ ACTOR_TEST(the_tree_shows_the_tasks_of_all_actors)
         CHECK_HAS(text, "      actor l2 (leaf,");
         CHECK_HAS(text, "waits: calls");
         free(text);
+    }
+    return rc;
+}
+
+/* One that has a middle of its own, and lives on when that dies. */
+static int with_middle(struct bough_manager *self, void *arg)
+{
+    struct leaf_wanted wanted;
+    int rc = bough_bytes_get(*(struct bough_bytes *)arg, &wanted);
+    if (rc < 0)
+        return rc;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *middle;
+        struct bough_actor_spec spec = {.type = "middle",
+                                        .name = "m",
+                                        .place = wanted.place,
+                                        .argument = BOUGH_BYTES(wanted),
+                                        .may_fail = true};
+        rc = bough_actor_start(an, &spec, &middle);
+        if (rc == 0)
+            rc = bough_yield(self, middle);
+    }
+    return rc;
+}
+BOUGH_ACTOR(top, .operations = leaf_operations, .manager = with_middle);
+
+static pid_t pid_of(const char *name)
+{
+    struct bough_actor *a;
+    struct bough_message reply;
+    pid_t pid;
+    CHECK_EQ(bough_actor_find(name, &a), 0);
+    CHECK_EQ(bough_call(a, "pid", BOUGH_NO_BYTES, &reply), 0);
+    CHECK_EQ(bough_message_get(&reply, &pid), 0);
+    bough_message_free(&reply);
+    bough_actor_release(a);
+    return pid;
+}
+
+ACTOR_TEST(an_orphan_whose_grandparent_lives_is_reaped_by_the_root)
+{
+    int rc = 0;
+    if (place == BOUGH_PLACE_THREAD)
+        return 0;
+    bough_with_actors (an, &rc) {
+        struct leaf_wanted wanted = {.place = place, .name = "l"};
+        struct bough_actor_spec spec = {
+            .type = "top", .name = "t", .place = place, .argument = BOUGH_BYTES(wanted)};
+        struct bough_actor *top;
+        CHECK_EQ(bough_actor_start(an, &spec, &top), 0);
+        pid_t middle = pid_of("m"), leaf = pid_of("l");
+        CHECK_EQ(kill(middle, SIGKILL), 0);
+        bough_fail_after (20 * BOUGH_SEC, &rc)
+            while (rc == 0 && (kill(leaf, 0) == 0 || kill(middle, 0) == 0))
+                rc = bough_sleep(BOUGH_MS);
+        CHECK_EQ(rc, 0);
+        CHECK(bough_actor_is_up(top));
     }
     return rc;
 }
