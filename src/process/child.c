@@ -251,6 +251,10 @@ static void reap_group(struct bough_process *p)
         return;
     (void)kill(-p->pid, SIGKILL);
     (void)waitpid(p->pid, NULL, 0); /* it is a zombie */
+    /* Who is left of its group has been killed, and is our child now if orphans come to us: if we
+     * are a subreaper (bough/actor.h), or the first process of a container. */
+    while (p->whole_group && (waitpid(-p->pid, NULL, 0) > 0 || errno == EINTR))
+        ;
 }
 
 int bough_process_close(struct bough_process *p, int rc)

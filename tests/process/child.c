@@ -1167,6 +1167,27 @@ TEST(a_run_to_the_end_survives_a_cancel_at_every_point)
     CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+PROCESS_TEST(orphans_of_a_group_that_become_ours_are_reaped_with_it)
+{
+    struct bough_process_options options = {
+        .argv = BOUGH_ARGV("sh", "-c", "(sleep 100 & sleep 100) & echo; wait"),
+        .out = BOUGH_PIPE,
+        .group = true,
+        .grace = -1};
+    char byte;
+    int rc = 0;
+    /* As programs with actors in processes are, and the first process of a container. */
+    CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    for (int i = 0; i < 20 && rc >= 0; i++) {
+        bough_with_process (p, &options, &rc) {
+            CHECK_EQ(bough_stream_receive_some(bough_process_stdout(p), &byte, 1), 1);
+            rc = bough_process_stop(p);
+        }
+        CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 PROCESS_TEST(without_descriptors_nothing_is_started)
 {
     struct rlimit limit, low;
