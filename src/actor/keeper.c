@@ -199,7 +199,8 @@ static void say_bye(struct bough_actor *a, bool hard)
     struct bough_bytes why = hard ? bough_text(a->reason) : BOUGH_NO_BYTES;
     a->state = ACTOR_STOPPING;
     a->session.stopping = true;
-    if (!is_dying(a) && a->identified)
+    /* Also to who has not said hello yet: a thread can only be asked. */
+    if (!is_dying(a))
         session_say(&a->session, FRAME_BYE, 0, hard, why);
 }
 

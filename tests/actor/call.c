@@ -413,3 +413,35 @@ ACTOR_TEST(a_call_is_a_checkpoint)
     }
     return rc;
 }
+
+struct later {
+    struct bough_scope *scope;
+    int passes;
+};
+
+static int cancel_later(void *arg)
+{
+    const struct later *l = arg;
+    int rc = 0;
+    for (int i = 0; i < l->passes && rc == 0; i++)
+        rc = bough_checkpoint();
+    bough_scope_cancel(l->scope, "it takes too long");
+    return rc;
+}
+
+ACTOR_TEST(a_start_may_be_cancelled_before_the_actor_has_said_a_word)
+{
+    struct bough_actor_spec spec = {.type = "calc", .place = place};
+    int rc = 0;
+    for (int passes = 0; passes < 20 && rc == 0; passes++) {
+        struct bough_scope scope = BOUGH_SCOPE();
+        struct later later = {&scope, passes};
+        bough_with_background (cancel_later, &later, &rc)
+            bough_with_scope (&scope, &rc)
+                bough_with_actors (an, &rc) {
+                    struct bough_actor *a;
+                    rc = bough_actor_start(an, &spec, &a);
+                }
+    }
+    return rc;
+}
