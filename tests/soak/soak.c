@@ -43,6 +43,7 @@ static struct kind {
     {.name = "pools", .fn = use_exit_pools, .weight = 10},
     {.name = "locks", .fn = use_locks, .weight = 10},
     {.name = "errors", .fn = fail_in_groups, .weight = 5},
+    {.name = "actors", .fn = use_actors, .weight = 3},
 };
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 

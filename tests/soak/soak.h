@@ -3,7 +3,7 @@
  * soak.c   the run: workers that do something at random, again and again, and are disturbed; a
  *          pause after each round, in which nothing is left over
  * watch.c  what is measured in the pauses
- * network.c, local.c, flow.c   what the workers do
+ * network.c, local.c, flow.c, actors.c   what the workers do
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -69,6 +69,8 @@ int use_generators(struct worker *w);
 int use_exit_pools(struct worker *w);
 int use_locks(struct worker *w);
 int fail_in_groups(struct worker *w);
+
+int use_actors(struct worker *w);
 
 /* --- what is watched --- */
 
