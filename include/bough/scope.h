@@ -157,6 +157,9 @@ enum bough_cancel_kind bough_scope_reason_kind(const struct bough_scope *s);
 /* The innermost scope of the running task. */
 struct bough_scope *bough_scope_current(void);
 
+/* Does the running task run inside 's', at whatever depth of scopes and tasks? O(depth). */
+bool bough_scope_is_around(const struct bough_scope *s);
+
 /* The earliest deadline that is visible here: INT64_MIN when cancelled already, BOUGH_NEVER
  * when there is none. To hand a deadline on to a remote call. */
 int64_t bough_effective_deadline(void);

@@ -507,6 +507,14 @@ struct bough_scope *bough_scope_current(void)
     return current_task()->scope;
 }
 
+bool bough_scope_is_around(const struct bough_scope *s)
+{
+    const struct bough_scope *at = current_task()->scope;
+    while (at && at != s)
+        at = at->parent;
+    return at != NULL;
+}
+
 int64_t bough_effective_deadline(void)
 {
     struct bough_scope *s = current_task()->scope;

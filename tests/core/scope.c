@@ -500,6 +500,38 @@ TEST_DIES(misnesting_prints_the_task_tree, SIGABRT, "waits: sleep forever")
     test_run(__FILE__, __LINE__, starts_two);
 }
 
+struct around {
+    struct bough_scope *inside, *beside;
+};
+
+static int look_around(void *arg)
+{
+    const struct around *a = arg;
+    CHECK(bough_scope_is_around(a->inside));
+    CHECK(!bough_scope_is_around(a->beside));
+    return 0;
+}
+
+TASK_TEST(a_scope_is_around_all_that_runs_in_it_at_any_depth)
+{
+    struct bough_scope s = BOUGH_SCOPE(), beside = BOUGH_SCOPE();
+    struct around a = {&s, &beside};
+    int rc = 0;
+    bough_with_nursery (outside, &rc) {
+        struct around b = {bough_nursery_scope(outside), &s};
+        bough_with_scope (&s, &rc)
+            bough_with_nursery (n, &rc) {
+                CHECK(bough_scope_is_around(&s));
+                rc = bough_nursery_start_soon(n, look_around, &a);
+                if (rc == 0) /* in the scopes of its nursery, not of who starts it */
+                    rc = bough_nursery_start_soon(outside, look_around, &b);
+                rc = rc == 0 ? bough_sleep(1) : rc;
+            }
+        CHECK(!bough_scope_is_around(&s));
+    }
+    return rc;
+}
+
 TEST_DIES(a_scope_outside_a_run_panics, SIGABRT, "outside a run")
 {
     struct bough_scope s = BOUGH_SCOPE();
