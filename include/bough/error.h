@@ -16,6 +16,7 @@
  *     -EAGAIN      would block                         -EPROTO      a callee broke the protocol
  *     -EBUSY       two tasks in one resource           -EDEADLK     no task can ever run again
  *     -EBADF       you closed it                       -BOUGH_EGROUP several errors at once
+ *                                                      -BOUGH_ERESTART a supervisor gave up
  *
  * The tree belongs to the task: it keeps the last few failures, and what takes an int that is one
  * of them (a nursery, a scope, bough_catch, bough_keep) takes its tree along. So the int alone is
@@ -35,8 +36,10 @@
 
 BOUGH_BEGIN_DECLS
 
-/* Several errors at once; outside the range of errno. */
+/* Several errors at once; and a supervisor that has restarted too often. Outside the range of
+ * errno. */
 #define BOUGH_EGROUP 4097
+#define BOUGH_ERESTART 4098
 
 /* A leaf, or a group of errors. Opaque; read it with the functions below. */
 struct bough_error;

@@ -63,7 +63,7 @@ static bool unpack_leaf(struct bough_bytes *rest, struct bough_error **e)
         !fields_take_text(rest, &message) || !fields_take_text(rest, &file) ||
         !fields_take_text(rest, &task))
         return false;
-    if (code >= 0 || code < -BOUGH_EGROUP || line < 0 || line > INT32_MAX)
+    if (code >= 0 || code < -BOUGH_ERESTART || line < 0 || line > INT32_MAX)
         return false;
     *e = bough_error_join(*e, bough_error_new((int)code, message, file, (int)line, task));
     return true;
@@ -72,7 +72,7 @@ static bool unpack_leaf(struct bough_bytes *rest, struct bough_error **e)
 int failure_unpack(const struct bough_frame_data *data, int64_t code)
 {
     struct bough_error *e = NULL;
-    if (code >= 0 || code < -BOUGH_EGROUP)
+    if (code >= 0 || code < -BOUGH_ERESTART)
         return bough_fail(-EPROTO, "an actor's failure has the code %lld", (long long)code);
     if (!data)
         return bough_error_attach(NULL, (int)code);

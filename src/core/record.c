@@ -273,6 +273,8 @@ const char *bough_error_name(int code)
         return "no error";
     if (code == -BOUGH_EGROUP)
         return "several errors";
+    if (code == -BOUGH_ERESTART)
+        return "restart limit reached";
     const char *name = code > -4096 ? strerrordesc_np(-code) : NULL;
     return name ? name : "unknown error";
 }
