@@ -37,6 +37,7 @@
 #include "bough/signal.h"
 #include "bough/socket.h"
 #include "bough/stream.h"
+#include "bough/supervisor.h"
 #include "bough/sync.h"
 #include "bough/task.h"
 #include "bough/testing.h"
