@@ -12,7 +12,7 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
-enum { SUBMISSIONS = 256, COMPLETIONS = 4096, REQUESTS_FIRST = 64 };
+enum { SUBMISSIONS = 256, COMPLETIONS = 4096, REQUESTS_FIRST = 64, SETTLES = 256 };
 
 /* --- open and close --- */
 
@@ -67,7 +67,7 @@ void bough__ring_close(struct ring *r)
     if (r->is_open) {
         /* The kernel takes its time over what a ring still has: what was given up must be given
          * back now. */
-        (void)bough__ring_enter(r, 0);
+        bough__ring_settle(r);
         rings_in_order();
         io_uring_queue_exit(&r->kernel);
     }
@@ -188,4 +188,12 @@ int bough__ring_enter(struct ring *r, int64_t timeout)
     struct __kernel_timespec ts = {.tv_sec = timeout / BOUGH_SEC, .tv_nsec = timeout % BOUGH_SEC};
     return io_uring_submit_and_wait_timeout(&r->kernel, &ignored, 1,
                                             timeout == BOUGH_NEVER ? NULL : &ts, NULL);
+}
+
+void bough__ring_settle(struct ring *r)
+{
+    int rc = bough__ring_enter(r, 0);
+    /* Others may keep it busy for ever. */
+    for (int i = 0; i < SETTLES && rc >= 0 && !has_nothing_to_do(r); i++)
+        rc = bough__ring_enter(r, 0);
 }

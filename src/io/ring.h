@@ -22,6 +22,7 @@ enum ring_kind { RING_FREE, RING_POLL, RING_ACCEPT, RING_OPERATION };
 struct ring_request {
     enum ring_kind kind;
     enum bough_direction direction; /* of a poll */
+    bool stays;                     /* a poll that tells all news, until it is cancelled */
     int fd;                         /* of a poll or an accept; -1: nobody cares any more */
     bool cancelling;                /* it is on the list of those to be cancelled */
     bool over;                      /* and its last completion has come meanwhile */
@@ -65,6 +66,10 @@ void bough__ring_cancel(struct ring *r, unsigned at);
  * what was to be submitted still is. */
 int bough__ring_enter(struct ring *r, int64_t timeout);
 bool bough__ring_failure_passes(int rc);
+
+/* Submit, with the cancels, and have the kernel do now what it has put off: a call does a few of
+ * those (20 in 6.13), and what is cancelled holds its file until then. */
+void bough__ring_settle(struct ring *r);
 
 /* The next completion that is there, off the queue. */
 static inline bool ring_next(struct ring *r, struct io_uring_cqe *ret_cqe)

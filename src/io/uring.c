@@ -1,9 +1,16 @@
 /* The driver over io_uring.
  *
- * A watch is a poll request for one shot, adopted or not: it looks at the state when it is armed,
- * so no edge can be missed, and costs no system call, since requests are submitted with the next
+ * A watch is a poll request, and costs no system call, since requests are submitted with the next
  * wait(), in the call that sleeps. Completions are reaped before that. A look that finds nothing to
  * submit and no completion announced makes no call at all.
+ *
+ * Most requests are for one shot: they look at the state when they are armed, so no edge can be
+ * missed. Who reads from a descriptor of ours has seen it drained, so for those a request stays and
+ * tells all news, as epoll's edges do: what comes while nobody waits is remembered in 'pending',
+ * and after an end it is one shot a watch again. But a reader can be wrong: a receive stops at an
+ * urgent byte, with more behind it, and unlike epoll a request does not say truly that there is
+ * one. So a request that has told nothing for a round, half a second, is laid aside for one of one
+ * shot; which is also what idle connections come to.
  *
  * Who gives up a watch abandons its request: what comes of it then concerns nobody. (Not so an
  * operation on a file: its task stays until the kernel has answered.) The request for an adopted descriptor stays armed meanwhile, for who waits next;
@@ -32,10 +39,15 @@
 #include "io/ring_files.h"
 #include "io/watches.h"
 
+#define ROUND (BOUGH_SEC / 2)
+
 /* What we know about one descriptor. */
 struct entry {
     struct watch_entry watch;
     unsigned requests[WATCH_DIRECTIONS]; /* that are armed for it; 0: none */
+    bool pending;                        /* adopted: news for a reader came while nobody waited */
+    bool ended;                          /* adopted: there may be no more news for readers */
+    unsigned round;                      /* adopted: the last in which a reader came, or news */
     bool helped;                         /* its writers wait in the helper */
     struct accepted *accepted;           /* a listening socket's; NULL: nobody accepts ahead */
     dev_t device;                        /* foreign: which open file was watched last */
@@ -49,6 +61,9 @@ struct uring {
     bool interrupt_armed, helper_armed;
     bool interrupted; /* and no wait() has returned since */
     struct watches watches;
+    unsigned staying; /* requests that tell all news */
+    unsigned round;   /* of looking after them */
+    int64_t round_began;
     struct ring_files files;
     bool accepts, accepts_proven; /* ahead, as far as is known */
     unsigned accepts_in_flight;   /* requests, the abandoned ones among them */
@@ -74,16 +89,21 @@ static unsigned poll_events(enum bough_direction direction)
 }
 
 static int request_poll(struct uring *p, int fd, struct entry *entry,
-                        enum bough_direction direction)
+                        enum bough_direction direction, bool stays)
 {
-    const struct ring_request poll = {.kind = RING_POLL, .fd = fd, .direction = direction};
+    const struct ring_request poll = {
+        .kind = RING_POLL, .fd = fd, .direction = direction, .stays = stays};
     struct io_uring_sqe *sqe;
     unsigned at = bough__ring_request(&p->ring, &poll, &sqe);
     if (!at)
         return -ENOMEM;
-    io_uring_prep_poll_add(sqe, fd, poll_events(direction));
+    if (stays)
+        io_uring_prep_poll_multishot(sqe, fd, poll_events(direction));
+    else
+        io_uring_prep_poll_add(sqe, fd, poll_events(direction));
     sqe->user_data = at;
     entry->requests[direction] = at;
+    p->staying += stays;
     return 0;
 }
 
@@ -95,6 +115,7 @@ static void abandon(struct uring *p, struct entry *entry, enum bough_direction d
         return;
     entry->requests[direction] = 0;
     p->ring.requests[at].fd = -1;
+    p->staying -= p->ring.requests[at].stays;
     bough__ring_cancel(&p->ring, at);
 }
 
@@ -104,7 +125,7 @@ static void cancel_all_of(struct uring *p, struct entry *entry)
     abandon(p, entry, BOUGH_READABLE);
     abandon(p, entry, BOUGH_WRITABLE);
     if (p->ring.to_cancel) /* which may be of an earlier waiter */
-        (void)bough__ring_enter(&p->ring, 0);
+        bough__ring_settle(&p->ring);
 }
 
 /* --- connections that are accepted ahead --- */
@@ -230,6 +251,38 @@ static int uring_lost(struct bough_driver *driver, int fd, struct watch_entry *w
     return bough__watches_wake_both(&p->watches, watch, -EBADF);
 }
 
+/* --- requests that stay --- */
+
+/* It has told nothing for a while: who waits asks for the level instead. */
+static int lay_aside(struct uring *p, int fd, struct entry *entry)
+{
+    abandon(p, entry, BOUGH_READABLE);
+    entry->pending = false; /* the next watch begins with the level */
+    if (!entry->watch.waiters[BOUGH_READABLE] ||
+        request_poll(p, fd, entry, BOUGH_READABLE, false) == 0)
+        return 0;
+    bough_wake(watches_remove(&p->watches, &entry->watch, BOUGH_READABLE), 0);
+    return 1;
+}
+
+/* Once a round. Returns how many it woke. */
+static int look_after_staying(struct uring *p)
+{
+    int64_t now = p->driver.now(&p->driver);
+    int woken = 0;
+    if (now - p->round_began < ROUND)
+        return 0;
+    p->round_began = now;
+    for (int fd = 0; fd < p->watches.count; fd++) {
+        struct entry *entry = entry_of(watches_find(&p->watches, fd));
+        unsigned at = entry->requests[BOUGH_READABLE];
+        if (at && p->ring.requests[at].stays && entry->round != p->round)
+            woken += lay_aside(p, fd, entry);
+    }
+    p->round++;
+    return woken;
+}
+
 /* --- waiting --- */
 
 static int reaped_interrupt(struct uring *p, const struct io_uring_cqe *cqe)
@@ -244,16 +297,33 @@ static int reaped_interrupt(struct uring *p, const struct io_uring_cqe *cqe)
     return 0;
 }
 
-static int reaped_poll(struct uring *p, const struct ring_request *r, int res)
+/* Of a request that stays. An end may come in one piece of news with the last data, so from then on
+ * each watch asks. */
+static void note_news(struct uring *p, struct entry *entry, int res, bool more)
+{
+    bool ended = res > 0 && (res & (POLLHUP | POLLERR | POLLRDHUP));
+    entry->pending = res > 0 && !ended && !entry->watch.waiters[BOUGH_READABLE];
+    entry->round = p->round;
+    entry->ended |= ended;
+    p->staying -= !more;
+    if (ended && more)
+        abandon(p, entry, BOUGH_READABLE);
+}
+
+static int reaped_poll(struct uring *p, const struct ring_request *r, int res, bool more)
 {
     if (r->fd < 0)
         return 0;
     struct watch_entry *watch = watches_find(&p->watches, r->fd);
-    entry_of(watch)->requests[r->direction] = 0;
+    struct entry *entry = entry_of(watch);
+    if (!more)
+        entry->requests[r->direction] = 0;
+    if (r->stays)
+        note_news(p, entry, res, more);
     if (!watch->waiters[r->direction])
         return 0;
     if (r->direction == BOUGH_WRITABLE && res > 0 && !(res & ~POLLRDHUP))
-        return hand_over(p, r->fd, entry_of(watch));
+        return hand_over(p, r->fd, entry);
     bough_wake(watches_remove(&p->watches, watch, r->direction),
                res < 0 && res != -ECANCELED ? res : 0);
     return 1;
@@ -317,7 +387,7 @@ static int reaped_request(struct uring *p, unsigned at, const struct io_uring_cq
         bough__ring_release(&p->ring, at);
     switch (r.kind) {
     case RING_POLL:
-        return reaped_poll(p, &r, cqe->res);
+        return reaped_poll(p, &r, cqe->res, more);
     case RING_ACCEPT:
         return reaped_accept(p, &r, cqe->res, more);
     default:
@@ -377,11 +447,15 @@ static int uring_wait(struct bough_driver *driver, int64_t deadline)
     int woken = reap(p);
     if (BOUGH_UNLIKELY(p->helper_watched))
         woken += helper_look(p); /* it has a sweep of its own */
+    if (p->staying)
+        woken += look_after_staying(p);
     if (woken || p->interrupted)
         deadline = INT64_MIN;
     int64_t timeout = bough__watches_time_to_sleep(&p->watches, deadline);
     if (p->helper_watched && timeout > BOUGH_SEC)
         timeout = BOUGH_SEC;
+    if (p->staying && timeout > ROUND)
+        timeout = ROUND;
     if (!arm_own(p) && timeout > RING_NAP)
         timeout = RING_NAP;
     int rc = bough__ring_enter(&p->ring, timeout);
@@ -433,7 +507,13 @@ static int uring_watch(struct bough_driver *driver, int fd, enum bough_direction
         return helper_watch(p, fd, entry, wait);
     if (entry->accepted && p->accepts && direction == BOUGH_READABLE)
         return watch_accepted(p, fd, entry, wait);
-    if (!entry->requests[direction] && (rc = request_poll(p, fd, entry, direction)) < 0)
+    entry->round = p->round;
+    if (entry->pending && direction == BOUGH_READABLE) {
+        entry->pending = false;
+        return 1;
+    }
+    bool stays = watch->adopted && direction == BOUGH_READABLE && !entry->ended;
+    if (!entry->requests[direction] && (rc = request_poll(p, fd, entry, direction, stays)) < 0)
         return rc;
     watches_add(&p->watches, watch, direction, wait);
     return 0;
