@@ -47,8 +47,9 @@ static bool is_failure(const struct asking *a)
 static void settle(struct asking *a)
 {
     a->settled = true;
+    a->d.failed = is_failure(a);
     dialogue_close(&a->d);
-    if (a->body && is_failure(a))
+    if (a->body && a->d.failed)
         bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
     wake_waiter(a);
 }
@@ -253,7 +254,7 @@ static void open_body(struct bough_dialogue_block *b, struct asking *a,
 {
     bough_scope_enter_at(&b->scope, site);
     a->body = &b->scope;
-    if (a->settled && is_failure(a))
+    if (a->d.failed)
         bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
 }
 
@@ -295,8 +296,10 @@ static int leave(struct bough_dialogue_block *b, int rc)
     while (!a->settled)
         wait_for_news(a, true);
     int outcome = outcome_of(a, 0, NULL);
-    if (outcome < 0)
+    if (a->d.failed) { /* of which the body may have learned */
+        (void)bough_catch_echo(&rc, a->d.session->broken ? a->d.session->broken : -EPIPE);
         rc = bough_keep(rc, outcome);
+    }
     b->dialogue = NULL;
     asking_release(a);
     free(a);
@@ -318,7 +321,7 @@ void bough_dialogue_block_abandon(struct bough_dialogue_block *b)
 struct bough_bytes bough_dialogue_value(const struct bough_dialogue *d)
 {
     const struct asking *a = bough_container_of(d, struct asking, d);
-    if (!a->started.data)
+    if (d->end != &asking_end || !a->started.data)
         return BOUGH_NO_BYTES;
     return (struct bough_bytes){a->started.data->bytes, a->started.data->size};
 }
@@ -343,12 +346,13 @@ int bough_dialogue_result(struct bough_dialogue *d, struct bough_message *ret_re
             return bough_fail_text(-EBUSY, "another task waits for the result already");
         a->waiter = &wait;
         rc = bough_wait(&wait);
-        a->waiter = NULL;
+        if (a->waiter == &wait)
+            a->waiter = NULL;
     }
     if (rc < 0)
         return rc;
-    if (is_failure(a)) /* which has cancelled the body, and comes out of the block */
-        return bough_fail_text(-EPIPE, "the operation has failed");
+    if (a->d.failed) /* which has cancelled the body, and comes out of the block */
+        return bough_error_echo(bough_fail_text(-EPIPE, "the operation has failed"));
     if (ret_reply)
         *ret_reply = (struct bough_message){0};
     return outcome_of(a, 0, ret_reply);

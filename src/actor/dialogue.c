@@ -17,6 +17,17 @@ static void wake(struct bough_wait **wait)
     *wait = NULL;
 }
 
+/* Who is woken is off '*place' at once: by the time it runs somebody else may wait there. */
+static int park(struct bough_wait **place, const char *what)
+{
+    struct bough_wait wait = {.abort = bough_wait_leave, .what = what};
+    *place = &wait;
+    int rc = bough_wait(&wait);
+    if (*place == &wait)
+        *place = NULL;
+    return rc;
+}
+
 void dialogue_close(struct bough_dialogue *d)
 {
     if (!d->open)
@@ -119,22 +130,20 @@ void dialogue_init(struct bough_dialogue *d, struct session *s, const struct dia
 
 /* --- sending --- */
 
-static int cannot_send(const struct bough_dialogue *d)
+/* Why no more can come or go. If that is what comes out of the block, too, it is told there. */
+static int no_other_end(const struct bough_dialogue *d)
 {
-    if (d->session->broken)
-        return session_failed(d->session);
-    return bough_fail_text(-EPIPE, "the other end of the dialogue has ended");
+    int rc = d->session->broken
+                 ? session_failed(d->session)
+                 : bough_fail_text(-EPIPE, "the other end of the dialogue has ended");
+    return d->failed ? bough_error_echo(rc) : rc;
 }
 
 static int wait_for_window(struct bough_dialogue *d)
 {
-    struct bough_wait wait = {.abort = bough_wait_leave, .what = "the window of a dialogue"};
     if (d->sender)
         return bough_fail_text(-EBUSY, "another task sends in this dialogue already");
-    d->sender = &wait;
-    int rc = bough_wait(&wait);
-    d->sender = NULL;
-    return rc;
+    return park(&d->sender, "the window of a dialogue");
 }
 
 int bough_dialogue_send(struct bough_dialogue *d, struct bough_bytes bytes)
@@ -155,11 +164,11 @@ int bough_dialogue_send(struct bough_dialogue *d, struct bough_bytes bytes)
     if (rc < 0 && rc != -EPIPE)
         return rc;
     if (!d->open || rc < 0)
-        return cannot_send(d);
+        return no_other_end(d);
     struct frame_head head = {.type = FRAME_DATA, .context = dialogue_number(d)};
     rc = session_send(d->session, head, bytes, BOUGH_NO_BYTES, -1);
     if (rc < 0)
-        return rc == -EPIPE ? cannot_send(d) : bough_fail_text(rc, "no memory for a message");
+        return rc == -EPIPE ? no_other_end(d) : bough_fail_text(rc, "no memory for a message");
     d->may_send -= (int64_t)bytes.size + MESSAGE_COST;
     bough_passed();
     return 0;
@@ -168,7 +177,7 @@ int bough_dialogue_send(struct bough_dialogue *d, struct bough_bytes bytes)
 int bough_dialogue_finish(struct bough_dialogue *d)
 {
     if (d->finished || !d->open)
-        return d->session->broken ? session_failed(d->session) : 0;
+        return d->session->broken ? no_other_end(d) : 0;
     d->finished = true;
     if (d->stream)
         session_say(d->session, FRAME_FINISH, dialogue_number(d), 0, BOUGH_NO_BYTES);
@@ -197,15 +206,12 @@ int bough_dialogue_receive(struct bough_dialogue *d, struct bough_message *ret_m
         return bough_fail_text(-EPROTO, "there is no stream: this is a call, not a dialogue");
     while (bough_list_is_empty(&d->inbox)) {
         if (d->session->broken)
-            return session_failed(d->session);
+            return no_other_end(d);
         if (d->ended)
             return bough_pass();
         if (d->receiver)
             return bough_fail_text(-EBUSY, "another task receives in this dialogue already");
-        struct bough_wait wait = {.abort = bough_wait_leave, .what = "a message in a dialogue"};
-        d->receiver = &wait;
-        rc = bough_wait(&wait);
-        d->receiver = NULL;
+        rc = park(&d->receiver, "a message in a dialogue");
         if (rc < 0)
             return rc;
     }

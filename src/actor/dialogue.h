@@ -28,6 +28,7 @@ struct bough_dialogue {
     bool open;                  /* the other end is there */
     bool finished;              /* no more from here */
     bool ended;                 /* no more from there */
+    bool failed;                /* the operation has, which the block here is going to report */
     int64_t may_send, may_come; /* of the windows */
     size_t received;            /* and not reported yet */
     struct bough_list inbox;    /* struct bough_frame_data */
