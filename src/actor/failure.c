@@ -5,20 +5,22 @@
 
 #include "actor/fields.h"
 #include "base/sys.h"
+#include "bough/actor.h"
 #include "bough/error.h"
 
-enum { LEAVES_MOST = 256, LEAF_FIELDS = 5 };
+enum { LEAVES_MOST = 256, LEAF_FIELDS = 5, PATH = 256 };
 
 /* --- out --- */
 
 struct packing {
     struct bough_bytes fields[LEAVES_MOST * LEAF_FIELDS];
     int64_t numbers[LEAVES_MOST][2];
-    char paths[LEAVES_MOST][256];
+    char paths[LEAVES_MOST][PATH];
     size_t leaves;
 };
 
-/* What comes from further away has not passed through here yet. */
+/* The tasks of an actor are below the one that has its name; there may be none, or a strange one.
+ */
 static void pack_leaf(struct packing *p, const struct bough_error *leaf, const char *actor)
 {
     size_t i = p->leaves++;
@@ -55,8 +57,11 @@ struct bough_frame_data *failure_pack(int rc, const char *actor)
 
 /* --- in --- */
 
+/* In an actor, what comes from another one came through it. */
 static bool unpack_leaf(struct bough_bytes *rest, struct bough_error **e)
 {
+    const char *self = bough_actor_self();
+    char path[PATH];
     int64_t code, line;
     const char *message, *file, *task;
     if (!fields_take_number(rest, &code) || !fields_take_number(rest, &line) ||
@@ -65,7 +70,8 @@ static bool unpack_leaf(struct bough_bytes *rest, struct bough_error **e)
         return false;
     if (code >= 0 || code < -BOUGH_ERESTART || line < 0 || line > INT32_MAX)
         return false;
-    *e = bough_error_join(*e, bough_error_new((int)code, message, file, (int)line, task));
+    snprintf(path, sizeof(path), "%s%s%s", self ? self : "", self ? "/" : "", task);
+    *e = bough_error_join(*e, bough_error_new((int)code, message, file, (int)line, path));
     return true;
 }
 
