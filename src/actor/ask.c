@@ -18,7 +18,6 @@ struct asking {
     struct bough_wait *waiter;
     struct bough_scope *body; /* of the dialogue: cancelled by a failure over there */
     bool cancelled;           /* FRAME_CANCEL has been sent */
-    bool leaving;             /* by us, who do not want more: that is no error */
     bool settled;             /* 'outcome' is there; type 0: the session broke */
     struct frame started, outcome;
 };
@@ -41,7 +40,7 @@ static bool is_failure(const struct asking *a)
 {
     unsigned type = a->outcome.head.type;
     return type != FRAME_REPLY &&
-           !(type == FRAME_CANCELLED && (a->leaving || a->outcome.head.flags & FRAME_AS_ASKED));
+           !(type == FRAME_CANCELLED && a->outcome.head.flags & FRAME_AS_ASKED);
 }
 
 static void settle(struct asking *a)
@@ -291,7 +290,6 @@ static int leave(struct bough_dialogue_block *b, int rc)
     struct asking *a = asking_of(b->dialogue);
     a->body = NULL;
     rc = bough_scope_exit(&b->scope, rc);
-    a->leaving = true;
     cancel(a, "the block of the dialogue has ended");
     while (!a->settled)
         wait_for_news(a, true);
@@ -360,8 +358,6 @@ int bough_dialogue_result(struct bough_dialogue *d, struct bough_message *ret_re
 
 void bough_dialogue_cancel(struct bough_dialogue *d, const char *reason)
 {
-    if (d->end != &asking_end)
-        return;
-    asking_of(d)->leaving = true;
-    cancel(asking_of(d), reason);
+    if (d->end == &asking_end)
+        cancel(asking_of(d), reason);
 }

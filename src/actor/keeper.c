@@ -202,6 +202,8 @@ static void say_bye(struct bough_actor *a, bool hard)
     /* Also to who has not said hello yet: a thread can only be asked. */
     if (!is_dying(a))
         session_say(&a->session, FRAME_BYE, 0, hard, why);
+    if (a->session.broken) /* the end of the link says it, too */
+        a->session.link->kind->close(a->session.link);
 }
 
 /* 0 when it leaves, or the ladder has to go on. -ECANCELED: not so gently. */
@@ -290,7 +292,9 @@ static void break_session(struct bough_actor *a, bool was_up)
 static int keep(struct bough_actor *a, struct bough_nursery *n)
 {
     int rc = session_start(&a->session, n);
-    if (rc == 0)
+    if (rc < 0)
+        session_break(&a->session, rc, "no memory for a session with %s", a->name);
+    else
         rc = bough_nursery_start_service(n, watch, a);
     a->watched = rc == 0;
     if (rc == 0)

@@ -178,11 +178,17 @@ static void queue_open(struct link *link)
     __atomic_store_n(&q->gate, bough_gate_hold(), __ATOMIC_SEQ_CST);
 }
 
-static void queue_free(struct link *link)
+static void queue_close(struct link *link)
 {
     struct queue_link *q = bough_container_of(link, struct queue_link, link);
     __atomic_store_n(&q->closed, true, __ATOMIC_SEQ_CST);
     call_in(other_end(q));
+}
+
+static void queue_free(struct link *link)
+{
+    struct queue_link *q = bough_container_of(link, struct queue_link, link);
+    queue_close(link);
     pair_release(q->pair);
 }
 
@@ -193,6 +199,7 @@ static const struct link_kind queue_kind = {
     .wait_room = queue_wait_room,
     .pump = queue_pump,
     .drain = queue_drain,
+    .close = queue_close,
     .free = queue_free,
 };
 

@@ -429,6 +429,12 @@ static int socket_receive(struct link *link, struct frame *ret_frame)
 
 /* --- open, free --- */
 
+static void socket_close(struct link *link)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    shutdown(s->fd, SHUT_WR);
+}
+
 static void socket_free(struct link *link)
 {
     struct socket_link *s = bough_container_of(link, struct socket_link, link);
@@ -448,6 +454,7 @@ static const struct link_kind socket_kind = {
     .wait_room = socket_wait_room,
     .pump = socket_pump,
     .drain = socket_drain,
+    .close = socket_close,
     .free = socket_free,
 };
 

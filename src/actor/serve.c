@@ -18,7 +18,6 @@ struct bough_call {
     struct bough_scope scope; /* around the operation */
     int64_t window;           /* that we have in the stream; 0: it is a plain call */
     bool started, replied;
-    bool asked; /* FRAME_CANCEL has come */
 };
 
 static struct bough_call *call_of(struct bough_dialogue *d)
@@ -35,7 +34,6 @@ static void request_came(struct bough_dialogue *d, struct frame *f)
         session_refuse(d->session, f, "it is not for who is asked");
         return;
     }
-    c->asked = true;
     bough_scope_cancel(&c->scope, "%s: %s", d->session->peer, frame_text(f));
 }
 
@@ -60,13 +58,14 @@ static void say_outcome(struct bough_call *c, int rc)
 {
     struct session *s = c->d.session;
     uint64_t context = dialogue_number(&c->d);
-    bool caught = bough_scope_cancelled_caught(&c->scope);
-    if (caught && c->asked) {
-        session_say_flags(s, FRAME_CANCELLED, FRAME_AS_ASKED, context, 0, BOUGH_NO_BYTES);
-    } else if (caught || (rc == -ECANCELED && bough_effective_deadline() == INT64_MIN)) {
+    bool as_asked = bough_scope_cancelled_caught(&c->scope);
+    bool by_others = bough_effective_deadline() == INT64_MIN; /* who stop the actor */
+    if (by_others && (as_asked || rc == -ECANCELED)) {
         const char *reason = bough_scope_reason(bough_scope_current());
         session_say(s, FRAME_CANCELLED, context, 0,
-                    bough_text(reason ? reason : "the caller is gone"));
+                    bough_text(reason ? reason : "the actor is stopped"));
+    } else if (as_asked) {
+        session_say_flags(s, FRAME_CANCELLED, FRAME_AS_ASKED, context, 0, BOUGH_NO_BYTES);
     } else if (rc < 0) {
         say_failed(s, context, c->service->name, rc);
     } else {

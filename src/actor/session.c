@@ -100,17 +100,25 @@ void session_say(struct session *s, enum frame_type type, uint64_t context, int6
     session_say_flags(s, type, 0, context, value, payload);
 }
 
+static void await_ack(struct session *s)
+{
+    bough_timer_arm(&s->unanswered, bough_after(bough_now(), s->grace));
+}
+
 void session_expect_ack(struct session *s)
 {
     if (s->unacknowledged++ == 0)
-        bough_timer_arm(&s->unanswered, bough_after(bough_now(), s->grace));
+        await_ack(s);
 }
 
+/* Who acknowledges one of several is not stuck: it gets its time for the next one. */
 static void acknowledged(struct session *s)
 {
-    if (s->unacknowledged == 0 || --s->unacknowledged > 0)
+    if (s->unacknowledged == 0)
         return;
     bough_timer_disarm(&s->unanswered);
+    if (--s->unacknowledged > 0)
+        await_ack(s);
 }
 
 /* --- receiving --- */
