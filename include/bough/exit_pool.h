@@ -83,13 +83,13 @@ BOUGH_MUST_CHECK int bough_exit_pool_enter_all(struct bough_exit_pool *p,
 /* A block with a pool, empty at first: 'p' is declared by it, a struct bough_exit_pool *. Ways out
  * are those of bough_with. */
 #define bough_with_exit_pool(p, rc)                                                                \
-    for (struct bough_pool_block BOUGH_PASTE(bough_block_, p)                                      \
-             BOUGH_CLEANUP(bough_pool_block_abandon),                                              \
-         *BOUGH_PASTE(bough_open_, p) =                                                            \
-             bough_pool_block_enter(&BOUGH_PASTE(bough_block_, p), (struct bough_resource *)0, 0,  \
-                                    rc, BOUGH_SITE("bough_with_exit_pool"));                       \
+    for (struct bough_exit_pool_block BOUGH_PASTE(bough_block_, p)                                 \
+             BOUGH_CLEANUP(bough_exit_pool_block_abandon),                                         \
+         *BOUGH_PASTE(bough_open_, p) = bough_exit_pool_block_enter(                               \
+             &BOUGH_PASTE(bough_block_, p), (struct bough_resource *)0, 0, rc,                     \
+             BOUGH_SITE("bough_with_exit_pool"));                                                  \
          BOUGH_PASTE(bough_open_, p);                                                              \
-         BOUGH_PASTE(bough_open_, p) = bough_pool_block_exit(&BOUGH_PASTE(bough_block_, p)))       \
+         BOUGH_PASTE(bough_open_, p) = bough_exit_pool_block_exit(&BOUGH_PASTE(bough_block_, p)))  \
         BOUGH_BLOCK_GUARD_(p)                                                                      \
     for (__attribute__((unused)) struct bough_exit_pool *p = &BOUGH_PASTE(bough_block_, p).pool;   \
          !BOUGH_PASTE(bough_block_, p).ended; BOUGH_PASTE(bough_block_, p).ended = true)
@@ -99,21 +99,22 @@ BOUGH_MUST_CHECK int bough_exit_pool_enter_all(struct bough_exit_pool *p,
 #define bough_with_all(resources, count, rc)                                                       \
     BOUGH_WITH_ALL_(BOUGH_UNIQUE(all), resources, count, rc)
 #define BOUGH_WITH_ALL_(id, resources, count, rc)                                                  \
-    for (struct bough_pool_block id BOUGH_CLEANUP(bough_pool_block_abandon),                       \
+    for (struct bough_exit_pool_block id BOUGH_CLEANUP(bough_exit_pool_block_abandon),             \
          *BOUGH_PASTE(id, open) =                                                                  \
-             bough_pool_block_enter(&id, resources, count, rc, BOUGH_SITE("bough_with_all"));      \
-         BOUGH_PASTE(id, open); BOUGH_PASTE(id, open) = bough_pool_block_exit(&id))                \
+             bough_exit_pool_block_enter(&id, resources, count, rc, BOUGH_SITE("bough_with_all")); \
+         BOUGH_PASTE(id, open); BOUGH_PASTE(id, open) = bough_exit_pool_block_exit(&id))           \
     BOUGH_BLOCK_BODY_(id)
 
-struct bough_pool_block {
+struct bough_exit_pool_block {
     struct bough_exit_pool pool;
     int *rc;
     bool open, ended;
 };
-struct bough_pool_block *bough_pool_block_enter(struct bough_pool_block *b,
-                                                struct bough_resource *resources, size_t count,
-                                                int *rc, const struct bough_site *site);
-struct bough_pool_block *bough_pool_block_exit(struct bough_pool_block *b);
-void bough_pool_block_abandon(struct bough_pool_block *b);
+struct bough_exit_pool_block *bough_exit_pool_block_enter(struct bough_exit_pool_block *b,
+                                                          struct bough_resource *resources,
+                                                          size_t count, int *rc,
+                                                          const struct bough_site *site);
+struct bough_exit_pool_block *bough_exit_pool_block_exit(struct bough_exit_pool_block *b);
+void bough_exit_pool_block_abandon(struct bough_exit_pool_block *b);
 
 BOUGH_END_DECLS

@@ -237,9 +237,10 @@ int bough_exit_pool_enter_all(struct bough_exit_pool *p, struct bough_resource *
 
 /* --- the blocks --- */
 
-struct bough_pool_block *bough_pool_block_enter(struct bough_pool_block *b,
-                                                struct bough_resource *resources, size_t count,
-                                                int *rc, const struct bough_site *site)
+struct bough_exit_pool_block *bough_exit_pool_block_enter(struct bough_exit_pool_block *b,
+                                                          struct bough_resource *resources,
+                                                          size_t count, int *rc,
+                                                          const struct bough_site *site)
 {
     b->rc = rc;
     b->open = b->ended = false;
@@ -254,14 +255,14 @@ struct bough_pool_block *bough_pool_block_enter(struct bough_pool_block *b,
     return b;
 }
 
-struct bough_pool_block *bough_pool_block_exit(struct bough_pool_block *b)
+struct bough_exit_pool_block *bough_exit_pool_block_exit(struct bough_exit_pool_block *b)
 {
     b->open = false;
     *b->rc = bough_exit_pool_close(&b->pool, *b->rc);
     return NULL;
 }
 
-void bough_pool_block_abandon(struct bough_pool_block *b)
+void bough_exit_pool_block_abandon(struct bough_exit_pool_block *b)
 {
     if (!b->open)
         return;
