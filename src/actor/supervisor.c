@@ -37,9 +37,7 @@ void supervisor_report(struct child *c, enum bough_supervisor_event event, int r
         .was_asked = c->asked,
         .again = c->wanted && !sv->ending && event != BOUGH_REPORT_STARTED,
     };
-    int64_t now = bough_now();
-    if (report.again && c->not_before > now)
-        report.delay = c->not_before - now;
+    report.delay = report.again ? c->delay : 0;
     sv->options.report(&report, sv->options.report_arg);
 }
 

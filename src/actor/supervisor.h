@@ -31,14 +31,14 @@ struct child {
     struct bough_list waiters; /* for any change */
 
     /* What is wanted. */
-    bool wanted;       /* to be up, now or when its turn has come */
-    bool leaving;      /* to be stopped, in its turn: after those behind it */
-    bool unproven;     /* it has never been up: a failure is for who waits for that */
-    bool refused;      /* and there was one: rc, error */
-    bool to_forget;    /* when it is down */
-    unsigned stoppers; /* who wait for its end, and want to know of a failure: rc, error */
-    int64_t not_before;
-    unsigned streak; /* failures in a row, for its backoff */
+    bool wanted;               /* to be up, now or when its turn has come */
+    bool leaving;              /* to be stopped, in its turn: after those behind it */
+    bool unproven;             /* it has never been up: a failure is for who waits for that */
+    bool refused;              /* and there was one: rc, error */
+    bool to_forget;            /* when it is down */
+    unsigned stoppers;         /* who wait for its end, and want to know of a failure: rc, error */
+    int64_t not_before, delay; /* for its backoff; and how long that was */
+    unsigned streak;           /* failures in a row */
 
     /* Its present life, or the last one. */
     enum life_state state;

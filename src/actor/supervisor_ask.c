@@ -9,9 +9,11 @@
 #include "base/sys.h"
 #include "bough/error.h"
 
+/* Who waits is woken before the body is cancelled: then that is why. */
 static int is_stopping(const struct bough_supervisor *sv)
 {
-    return bough_fail(-EBADF, "the supervisor %s is stopping", sv->name);
+    int rc = bough_checkpoint_if_cancelled();
+    return rc < 0 ? rc : bough_fail(-EBADF, "%s is stopping, and starts nobody", sv->name);
 }
 
 /* --- supervise --- */
@@ -175,7 +177,7 @@ int bough_supervisor_find(struct bough_supervisor *sv, const char *id,
             *ret_handle = handle_of(child_of(node));
             return 0;
         }
-    return bough_fail(-ENOENT, "the supervisor %s has no child %s", sv->name, id);
+    return bough_fail(-ENOENT, "%s has no child %s", sv->name, id);
 }
 
 /* --- stop, restart, wait --- */

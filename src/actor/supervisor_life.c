@@ -141,6 +141,7 @@ void life_begin(struct child *c)
     c->scope = BOUGH_SCOPE(.shield = true);
     c->state = LIFE_STARTING;
     c->asked = c->was_up = c->overdue = false;
+    c->delay = 0;
     c->starts++;
     int rc = bough_nursery_start_soon_at(&c->sv->nursery, life_main, c, c->site);
     if (rc < 0)

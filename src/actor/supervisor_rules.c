@@ -85,7 +85,8 @@ static void has_returned(struct child *c)
 static void restart(struct child *c)
 {
     struct bough_supervisor *sv = c->sv;
-    c->not_before = bough_after(bough_now(), backoff_next(c));
+    c->delay = backoff_next(c);
+    c->not_before = bough_after(bough_now(), c->delay);
     rules_mark(c);
     bool too_often = limit_count(sv, c->rc, c->error);
     if (too_often)
@@ -180,11 +181,45 @@ static void judge(struct child *c)
         child_changed(c);
 }
 
+/* An actor that is dead, or about to be: its life is going to end by itself, unless it only waits
+ * for who holds it. */
+static bool is_dying(const struct child *c)
+{
+    if (!c->spec.actor || c->state != LIFE_UP || c->asked)
+        return false;
+    return c->actor ? !bough_actor_is_up(c->actor) : c->holds == 0;
+}
+
+/* Who depends on an actor that dies may well have ended before that has: the actor is to be judged
+ * first, and then it is one episode. So, in order, and not while one is dying for whose sake it
+ * would be stopped. */
+static struct child *next_in_order(struct bough_supervisor *sv)
+{
+    bool for_all = sv->options.strategy == BOUGH_ONE_FOR_ALL;
+    struct child *found = NULL;
+    foreach_child(c, sv)
+    {
+        if (is_dying(c))
+            return for_all ? NULL : found;
+        if (c->state == LIFE_ENDED && !found)
+            found = c;
+    }
+    return found;
+}
+
+static struct child *next_ended(struct bough_supervisor *sv)
+{
+    struct bough_list *first = bough_list_first(&sv->ended);
+    if (!first || sv->options.strategy != BOUGH_ONE_FOR_ONE)
+        return first ? next_in_order(sv) : NULL;
+    return bough_container_of(first, struct child, ended);
+}
+
 static void judge_all(struct bough_supervisor *sv)
 {
-    struct bough_list *node;
-    while ((node = bough_list_pop(&sv->ended)) != NULL) {
-        struct child *c = bough_container_of(node, struct child, ended);
+    struct child *c;
+    while ((c = next_ended(sv)) != NULL) {
+        bough_list_unlink(&c->ended);
         child_use(c);
         judge(c);
         child_unuse(c);

@@ -274,7 +274,7 @@ const char *bough_error_name(int code)
     if (code == -BOUGH_EGROUP)
         return "several errors";
     if (code == -BOUGH_ERESTART)
-        return "restart limit reached";
+        return "a supervisor gave up";
     const char *name = code > -4096 ? strerrordesc_np(-code) : NULL;
     return name ? name : "unknown error";
 }

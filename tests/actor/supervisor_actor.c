@@ -317,6 +317,54 @@ TEST(an_actor_that_does_not_stop_in_its_shutdown_time_is_killed)
     CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+static int depend(void *arg)
+{
+    struct caller *c = arg;
+    int rc = bough_supervisor_find(c->sv, "m", &c->handle);
+    if (rc < 0)
+        return rc;
+    bough_started(NULL);
+    rc = bough_supervisor_call(c->sv, c->handle, "hang", BOUGH_NO_BYTES, NULL);
+    return rc < 0 ? rc : -EPROTO;
+}
+
+static int kill_under(enum bough_strategy strategy)
+{
+    struct bough_supervisor_options options = {.strategy = strategy};
+    struct caller c;
+    struct bough_child_spec actor = {.id = "m", .actor = MORTAL(BOUGH_PLACE_PROCESS)};
+    struct bough_child_spec task = {
+        .id = "user", .fn = depend, .arg = &c, .start_timeout = BOUGH_NEVER};
+    int rc = 0;
+    bough_with_supervisor (sv, &options, &rc) {
+        struct bough_supervisor_stats stats;
+        struct bough_supervised m, user;
+        c.sv = sv;
+        CHECK_EQ(bough_supervise(sv, &actor, &m), 0);
+        CHECK_EQ(bough_supervise(sv, &task, &user), 0);
+        CHECK_EQ(bough_supervisor_call(sv, m, "be_killed", BOUGH_NO_BYTES, NULL), -EOWNERDEAD);
+        CHECK_EQ(bough_supervisor_wait(sv, user, &user), 0);
+        bough_supervisor_statistics(sv, &stats);
+        CHECK_EQ(stats.episodes, 1);
+        CHECK_EQ(stats.up, 2);
+        CHECK_EQ(c.handle.generation, 2);
+    }
+    return rc;
+}
+
+static int kill_under_each(__attribute__((unused)) void *arg)
+{
+    CHECK_EQ(kill_under(BOUGH_REST_FOR_ONE), 0);
+    return kill_under(BOUGH_ONE_FOR_ALL);
+}
+
+TEST(who_fails_because_an_actor_has_died_is_part_of_its_episode)
+{
+    if (test_is_emulated())
+        test_skip("no processes under an emulator");
+    CHECK_EQ(bough_run(kill_under_each, NULL), 0);
+}
+
 /* --- 10,000 restarts --- */
 
 struct soak {

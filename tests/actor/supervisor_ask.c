@@ -138,6 +138,21 @@ TASK_TEST(a_child_in_its_backoff_can_be_stopped_or_restarted_at_once)
     return rc;
 }
 
+TASK_TEST(whoever_waits_when_the_supervisor_gives_up_is_cancelled_like_the_body)
+{
+    struct kid a = {.id = "a", .lives_for = 10, .ends_with = -EIO}, b = {.id = "b"};
+    int rc = 0;
+    bough_with_supervisor (sv, NULL, &rc) {
+        struct bough_supervised handle;
+        CHECK_EQ(bough_supervise(sv, KID(&a), NULL), 0);
+        CHECK_EQ(bough_supervise(sv, KID(&b), &handle), 0);
+        rc = bough_supervisor_wait(sv, handle, NULL);
+        CHECK_EQ(rc, -ECANCELED);
+    }
+    CHECK_EQ(bough_error_count(bough_error_last(), 0), 3); /* the limit, two causes, no more */
+    return 0;
+}
+
 /* --- from inside --- */
 
 struct insider {
