@@ -97,6 +97,31 @@ quotes() {
             "limits that were passed: 2 of 2" || return 1
     done
 }
+# while_it FILE COMMAND: what was said between that command and the next.
+while_it() { sed -n "/^$2\$/,/^[^ ]/p" "$1" >"$there/while"; }
+supervised() {
+    run supervised || return 1
+    while_it "$there/supervised" "crash cache"
+    says "$there/while" "cache: the cache is corrupt; again in 50 ms" "front: stopped" "cache: up, life 2" "front: up, life 2" &&
+        before "$there/while" "cache: up" "front: up" || return 1
+    ! grep "store" "$there/while" || { echo "the store is before the cache"; return 1; }
+    while_it "$there/supervised" "crash store"
+    says "$there/while" "was killed by SIGKILL; again in 50 ms" "store: up, life 2" "cache: up, life 3" "front: up, life 3" &&
+        before "$there/while" "store: up" "cache: up" && before "$there/while" "cache: up" "front: up" || return 1
+    while_it "$there/supervised" "crash front"
+    says "$there/while" "front: up, life 4" || return 1
+    ! grep -E "store|cache" "$there/while" || { echo "the front is the last one"; return 1; }
+    while_it "$there/supervised" "stop"
+    says "$there/supervised" "the front says 5" "the front says 0" &&
+        before "$there/while" "front: stopped" "cache: stopped" && before "$there/while" "cache: stopped" "store: stopped"
+}
+supervised_limit() {
+    ! timeout 60 "$build/examples/supervised" "crash front" "crash front" "crash front" "crash front" "crash front" \
+        "crash front" >"$there/limit" 2>&1 || { echo "it ended well"; return 1; }
+    says "$there/limit" "again in 800 ms" "front: that was once too often" "restart limit reached: more than 5 within" \
+        "6. EPIPE: the front has lost its way" || return 1
+    ! grep "EBADF" "$there/limit"
+}
 many_tasks() { run many_tasks && says "$there/many_tasks" "100000 timed out" "bytes a task"; }
 
 echo_server() {
@@ -396,6 +421,8 @@ check "exit_pool keeps the order of values, and nests" exit_pool
 check "many_tasks times out 100,000 tasks" many_tasks
 check "actor_tree leaves nobody when its middle is killed" actor_tree
 check "quotes tells the slow what they miss" quotes
+check "supervised starts again who crashed, and those after it" supervised
+check "supervised gives up when that is too often" supervised_limit
 check "echo_server answers fetch, and Ctrl-C ends it" isolated echo_server
 check "fetch says why it cannot connect" fetch_fails
 with "$build/examples/https_server" openssl curl wrk -- \
