@@ -164,9 +164,9 @@ struct bough_actor_spec {
 /* Start an actor and wait until it is up: identified, and its setup has ended well. It ends with
  * the block 'an' at the latest. 'ret_actor' is good until then. A checkpoint; cancelled, nothing is
  * left of it. 0; what its setup failed with, as recorded there; -ENOENT: no such type, or program;
- * -EOWNERDEAD: it died meanwhile; -EPROTO: a program that is no bough actor, or another version;
- * -EAGAIN, -EMFILE, -ENOMEM: no thread or process to be had; -EBADF: the block has ended;
- * -EMSGSIZE. */
+ * -EOWNERDEAD: it died meanwhile; -EPROTO: a program that is no bough actor, or another version (one
+ * that says no word is waited for: put a timeout around the start); -EAGAIN, -EMFILE, -ENOMEM: no
+ * thread or process to be had; -EBADF: the block has ended; -EMSGSIZE. */
 BOUGH_MUST_CHECK int bough_actor_start(struct bough_actors *an, const struct bough_actor_spec *spec,
                                        struct bough_actor **ret_actor);
 #define bough_actor_start(...) /* a compound literal in it has commas */                           \

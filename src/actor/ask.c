@@ -293,10 +293,9 @@ static int leave(struct bough_dialogue_block *b, int rc)
     cancel(a, "the block of the dialogue has ended");
     while (!a->settled)
         wait_for_news(a, true);
-    int outcome = outcome_of(a, 0, NULL);
     if (a->d.failed) { /* of which the body may have learned */
         (void)bough_catch_echo(&rc, a->d.session->broken ? a->d.session->broken : -EPIPE);
-        rc = bough_keep(rc, outcome);
+        rc = bough_keep(rc, outcome_of(a, 0, NULL));
     }
     b->dialogue = NULL;
     asking_release(a);

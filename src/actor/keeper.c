@@ -180,16 +180,13 @@ static int say_spec(struct bough_actor *a)
                          : 0; /* lost: we are told */
 }
 
+/* If that is well and it is not ready it is about to end. */
 static int be_up(struct bough_actor *a)
 {
     int rc = news_await(&a->news, is_identified, a, "an actor's first word");
     if (rc == 0 && a->identified)
         rc = say_spec(a);
-    if (rc == 0)
-        rc = news_await(&a->news, is_ready, a, "an actor's setup");
-    if (rc == 0 && !a->ready) /* the outcome says why */
-        return -EOWNERDEAD;
-    return rc;
+    return rc < 0 ? rc : news_await(&a->news, is_ready, a, "an actor's setup");
 }
 
 /* --- the end --- */
@@ -230,7 +227,8 @@ static void end(struct bough_actor *a, int rc)
         keeper_ask(a, why_cancelled());
     if (a->asked_hard || !gentle)
         say_bye(a, true);
-    if (a->stuck || !a->identified || !await_shielded(a, is_over, a->grace)) {
+    bool mute = !a->identified && !is_dying(a); /* a thread may still listen */
+    if (a->stuck || mute || !await_shielded(a, is_over, a->grace)) {
         a->died = a->over || a->asked_hard ? 0 : -EOWNERDEAD;
         if (a->died)
             snprintf(a->how, sizeof(a->how), "did not answer for %lld ms, and was killed",
@@ -263,6 +261,12 @@ static void autopsy(struct bough_actor *a)
         return;
     a->died = rc < 0 ? rc : -EOWNERDEAD;
     snprintf(a->how, sizeof(a->how), "%s", how);
+}
+
+/* Another program that has ended before its first word is no actor. */
+static bool is_stranger(const struct bough_actor *a)
+{
+    return a->died == -EOWNERDEAD && !a->identified && a->spec->program;
 }
 
 int keeper_outcome(const struct bough_actor *a)
@@ -299,7 +303,7 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
     a->watched = rc == 0;
     if (rc == 0)
         rc = be_up(a);
-    bool up = rc == 0;
+    bool up = rc == 0 && a->ready;
     if (up) {
         a->state = ACTOR_UP;
         names_add_actor(a->names, a);
@@ -311,13 +315,13 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
     if (up)
         names_remove_actor(a->names, a);
     end(a, rc);
-    if (rc == -EOWNERDEAD) /* a start that failed: see the outcome */
-        rc = 0;
     int outcome = 0;
     see_it_end(a);
     autopsy(a);
     break_session(a, up);
-    if (!up || !a->may_fail)
+    if (!up && is_stranger(a))
+        outcome = bough_fail(-EPROTO, "%s is no program with actors: %s", a->spec->program, a->how);
+    else if (!up || !a->may_fail)
         outcome = keeper_outcome(a);
     if (!up && rc == 0 && outcome == 0)
         outcome = bough_fail(-EOWNERDEAD, "the actor %s ended before it was up", a->name);
