@@ -159,6 +159,9 @@ struct bough_actor_spec {
     const char *const *env; /* for a process; default: ours */
     /* Its failure does not fail the block: it is for who calls bough_actor_join(). */
     bool may_fail;
+    /* An operation that has not ended a grace after its call was cancelled: the actor is killed,
+     * too, not only if it does not even acknowledge the cancel. (A thread is waited for.) */
+    bool kill_on_cancel;
 };
 
 /* Start an actor and wait until it is up: identified, and its setup has ended well. It ends with

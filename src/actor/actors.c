@@ -118,6 +118,7 @@ static struct bough_actor *actor_new(struct bough_actors *an, const struct bough
     a->where = spec->place;
     a->grace = spec->grace ? spec->grace : GRACE;
     a->may_fail = spec->may_fail;
+    a->kill_on_cancel = spec->kill_on_cancel;
     a->outcome.fd = -1;
     a->pid = -1;
     bough_event_init(&a->gone);

@@ -19,6 +19,7 @@ struct asking {
     struct bough_scope *body; /* of the dialogue: cancelled by a failure over there */
     bool cancelled;           /* FRAME_CANCEL has been sent */
     bool settled;             /* 'outcome' is there; type 0: the session broke */
+    struct bough_timer late;  /* armed when the cancel is sent, if the session is impatient */
     struct frame started, outcome;
 };
 
@@ -47,6 +48,7 @@ static void settle(struct asking *a)
 {
     a->settled = true;
     a->d.failed = is_failure(a);
+    bough_timer_disarm(&a->late);
     dialogue_close(&a->d);
     if (a->body && a->d.failed)
         bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
@@ -97,12 +99,22 @@ static const struct dialogue_end asking_end = {answer_came, answer_is_lost};
 
 /* --- asking, waiting, cancelling --- */
 
+static void cancelled_too_long(struct bough_timer *timer)
+{
+    struct session *s = bough_container_of(timer, struct asking, late)->d.session;
+    if (s->stuck)
+        s->stuck(s);
+}
+
 static void cancel(struct asking *a, const char *reason)
 {
+    struct session *s = a->d.session;
     if (a->cancelled || a->settled)
         return;
     a->cancelled = true;
-    session_expect_ack(a->d.session);
+    session_expect_ack(s);
+    if (s->impatient)
+        bough_timer_arm(&a->late, bough_after(bough_now(), s->grace));
     session_say(a->d.session, FRAME_CANCEL, dialogue_number(&a->d), 0, bough_text(reason));
 }
 
@@ -130,8 +142,10 @@ static void wait_for_news(struct asking *a, bool deaf)
     a->waiter = NULL;
 }
 
-static int stopping(const struct bough_actor *actor)
+/* It takes no more, or its link cannot be written to any more, which is known before it is lost. */
+static int stopping(struct bough_actor *actor)
 {
+    actor->session.stopping = true;
     return bough_fail(-EPIPE, "the actor %s is stopping", actor->name);
 }
 
@@ -161,7 +175,7 @@ static int ask(struct asking *a, struct bough_actor *actor, const char *operatio
     rc = session_send(s, head, name, request, -1);
     if (rc < 0)
         return rc == -EPIPE ? stopping(actor) : bough_fail_text(rc, "no memory for a call");
-    *a = (struct asking){.started.fd = -1, .outcome.fd = -1};
+    *a = (struct asking){.started.fd = -1, .outcome.fd = -1, .late.fire = cancelled_too_long};
     dialogue_init(&a->d, s, &asking_end, s->next_context);
     s->next_context += 2;
     return 0;

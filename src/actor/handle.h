@@ -37,6 +37,7 @@ struct bough_actor {
     unsigned char token[16];
     int64_t grace;
     bool may_fail;
+    bool kill_on_cancel;
     struct news news;  /* some of this has changed: */
     bool asked_gently; /* to end: when its calls have ended */
     bool asked_hard;   /* now, with 'reason' */

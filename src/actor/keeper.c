@@ -196,8 +196,8 @@ static void say_bye(struct bough_actor *a, bool hard)
     struct bough_bytes why = hard ? bough_text(a->reason) : BOUGH_NO_BYTES;
     a->state = ACTOR_STOPPING;
     a->session.stopping = true;
-    /* Also to who has not said hello yet: a thread can only be asked. */
-    if (!is_dying(a))
+    /* Also to who has not said hello yet, or is stuck: a thread can only be asked. */
+    if (!a->over && !a->lost)
         session_say(&a->session, FRAME_BYE, 0, hard, why);
     if (a->session.broken) /* the end of the link says it, too */
         a->session.link->kind->close(a->session.link);
@@ -347,6 +347,7 @@ int keeper_main(void *arg)
         a->session.lost = lost;
         a->session.stuck = stuck;
         a->session.grace = a->grace;
+        a->session.impatient = a->kill_on_cancel;
         a->session.service = names_service(a->names);
         bough_nursery_open(&n);
         rc = keep(a, &n);

@@ -47,6 +47,7 @@ struct session {
     /* It has not acknowledged a cancel for so long. */
     void (*stuck)(struct session *s);
     int64_t grace;
+    bool impatient; /* nor ended what was cancelled */
     struct bough_timer unanswered; /* armed while there are 'unacknowledged' cancels */
     unsigned unacknowledged;
 
