@@ -28,6 +28,7 @@
 #include "bough/observe.h"
 #include "bough/panic.h"
 #include "bough/periodic.h"
+#include "bough/pool.h"
 #include "bough/process.h"
 #include "bough/reader.h"
 #include "bough/run.h"
