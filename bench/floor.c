@@ -10,9 +10,11 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "listen.h"
 #include "actors.h"
+#include "files.h"
 #include "measure.h"
 
 /* --- the kernel --- */
@@ -524,6 +526,40 @@ static double memory_1m(void)
     return memory_of(MILLION);
 }
 
+/* --- files: bare system calls, which hold up all the others --- */
+
+static double read_cached(void)
+{
+    char block[FILE_BLOCK];
+    int fd = file_anonymous();
+    double start = cpu_ns();
+    for (long i = 0; i < FILE_READS; i++)
+        if (pread(fd, block, sizeof(block), file_offset(i)) != sizeof(block))
+            return 0;
+    return (cpu_ns() - start) / FILE_READS;
+}
+
+static double write_64(void)
+{
+    static const char block[FILE_BLOCK];
+    int fd = file_anonymous();
+    double start = cpu_ns();
+    for (long i = 0; i < FILE_CALLS; i++)
+        if (pwrite(fd, block, sizeof(block), file_offset(i)) != sizeof(block))
+            return 0;
+    return (cpu_ns() - start) / FILE_CALLS;
+}
+
+static double stat_64(void)
+{
+    struct stat st;
+    double start = cpu_ns();
+    for (long i = 0; i < FILE_CALLS; i++)
+        if (stat("/", &st) < 0)
+            return 0;
+    return (cpu_ns() - start) / FILE_CALLS;
+}
+
 /* --- the echo server: level-triggered, one buffer, no state --- */
 
 static void echo_once(int fd)
@@ -577,6 +613,9 @@ static const struct measure measures[] = {
     {"cancel-100k", cancel_100k},
     {"memory-100k", memory_100k},
     {"memory-1m", memory_1m},
+    {"read-cached", read_cached},
+    {"write-64", write_64},
+    {"stat-64", stat_64},
     {"echo", echo},
     ACTOR_MEASURES,
     {NULL, NULL},

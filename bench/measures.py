@@ -68,6 +68,9 @@ MEASURES = [
     Measure("echo-64-fair", "p99 / p50 of 64 busy clients", "latency", "", most=2,
             part_of="echo-64"),
     Measure("echo-1000", "TCP echo, 1,000 connections, per request", "echo", floor=ECHO),
+    Measure("read-cached", "read 4 KiB of a cached file", "file", floor=1.15),
+    Measure("write-64", "write 4 KiB, 64 tasks at once, per write", "file"),
+    Measure("stat-64", "stat, 64 tasks at once, per call", "file"),
     Measure("actor-call-thread", "call of an actor in a thread, round trip", "actor", floor=1.3),
     Measure("actor-call-process", "call of an actor in a process, round trip", "actor", floor=1.3),
     Measure("actor-stream-64", "stream to a process, 64 bytes, per message", "actor", most=200),
@@ -85,6 +88,7 @@ GROUPS = {
     "many": "A hundred thousand tasks",
     "memory": "Memory per parked task",
     "echo": "TCP echo: CPU of the server",
+    "file": "Files",
     "actor": "Actors: CPU of both sides",
     "latency": "TCP echo: latency of 64 busy clients",
 }
@@ -103,6 +107,8 @@ NOTES = {
     ("asyncio", "rendezvous"): "has none: a Queue of 1",
     ("uvloop", "rendezvous"): "has none: a Queue of 1",
     ("floor", "cancel-100k"): "not a cancel: requeue, run and join",
+    ("floor", "write-64"): "bare system calls, which hold up all the others",
+    ("floor", "stat-64"): "bare system calls, which hold up all the others",
     ("floor", "memory-100k"): "no guard pages",
     ("floor", "memory-1m"): "no guard pages",
 }

@@ -3,9 +3,11 @@
  * SPDX-License-Identifier: MIT */
 #include <bough.h>
 #include <bough/channel.h>
+#include <bough/file.h>
 #include <bough/net.h>
 
 #include "actors.h"
+#include "files.h"
 #include "measure.h"
 
 static int failed; /* of any call: the measure prints 0, which is no figure */
@@ -374,6 +376,80 @@ static int memory_1m_task(void *figure)
 }
 MEASURE(memory_1m)
 
+/* --- files --- */
+
+static struct bough_file *open_file(void)
+{
+    struct bough_file *file = NULL;
+    int fd = file_anonymous();
+    must(fd < 0 ? -EIO : bough_file_adopt(fd, &file));
+    return file;
+}
+
+static int read_cached_task(void *figure)
+{
+    struct bough_file *file = open_file();
+    char block[FILE_BLOCK];
+    double start = cpu_ns();
+    for (long i = 0; i < FILE_READS && failed == 0; i++)
+        must(bough_file_pread(file, block, sizeof(block), file_offset(i)));
+    *(double *)figure = (cpu_ns() - start) / FILE_READS;
+    bough_file_free(file);
+    return 0;
+}
+MEASURE(read_cached)
+
+static int write_blocks(void *file)
+{
+    static const char block[FILE_BLOCK];
+    int rc = 0;
+    for (long i = 0; i < FILE_CALLS / FILE_TASKS && rc >= 0; i++)
+        rc = bough_file_pwrite(file, block, sizeof(block), file_offset(i));
+    return rc < 0 ? rc : 0;
+}
+
+static int stat_root(void *arg)
+{
+    struct stat st;
+    int rc = 0;
+    (void)arg;
+    for (long i = 0; i < FILE_CALLS / FILE_TASKS && rc == 0; i++)
+        rc = bough_path_stat("/", &st);
+    return rc;
+}
+
+static double cost_at_once(bough_task_fn *fn, void *arg)
+{
+    double start = 0;
+    for (int round = 0; round < 2; round++) { /* the first is to warm up */
+        int rc = 0;
+        start = cpu_ns();
+        bough_with_nursery (n, &rc) {
+            for (int i = 0; i < FILE_TASKS && rc == 0; i++)
+                rc = bough_nursery_start_soon(n, fn, arg);
+        }
+        must(rc);
+    }
+    return (cpu_ns() - start) / FILE_CALLS;
+}
+
+static int write_64_task(void *figure)
+{
+    struct bough_file *file = open_file();
+    if (failed == 0)
+        *(double *)figure = cost_at_once(write_blocks, file);
+    bough_file_free(file);
+    return 0;
+}
+MEASURE(write_64)
+
+static int stat_64_task(void *figure)
+{
+    *(double *)figure = cost_at_once(stat_root, NULL);
+    return 0;
+}
+MEASURE(stat_64)
+
 /* --- the echo server --- */
 
 static int serve(struct bough_connection *c, void *arg)
@@ -422,6 +498,9 @@ static const struct measure measures[] = {
     {"cancel-100k", cancel_100k},
     {"memory-100k", memory_100k},
     {"memory-1m", memory_1m},
+    {"read-cached", read_cached},
+    {"write-64", write_64},
+    {"stat-64", stat_64},
     {"echo", echo},
     ACTOR_MEASURES,
     {NULL, NULL},

@@ -114,7 +114,7 @@ class OursUring(Ours):
     name = "ours, io_uring"
     color = "#63b384"
     environment = {"BOUGH_IO": "io_uring"}
-    only = {"echo-1", "echo-64", "echo-1000", "sleepers-100k"}
+    only = {"echo-1", "echo-64", "echo-1000", "sleepers-100k", "read-cached", "write-64", "stat-64"}
 
     def build(self):
         super().build()
