@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,22 +102,12 @@ static int process_died(struct place *place, char *how, size_t size)
     return -EOWNERDEAD;
 }
 
-/* Its group has been killed with it, if it led one: what is left of it are our children, or will be
- * as soon as the kernel has got to it. */
-static void reap_strays(pid_t group)
-{
-    while (waitpid(-group, NULL, 0) > 0 || errno == EINTR)
-        ;
-}
-
 static void process_free(struct place *place)
 {
     struct process_place *p = bough_container_of(place, struct process_place, place);
     (void)bough_process_close(p->process, 0);
-    if (p->leads) {
-        reap_strays(p->pid);
+    if (p->leads)
         cease_subreaper();
-    }
     free(p);
 }
 
