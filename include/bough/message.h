@@ -47,6 +47,9 @@ static inline struct bough_bytes bough_message_bytes(const struct bough_message 
     return bytes;
 }
 
+/* A message of 'size' bytes, to be filled in. Does not block. 0, -ENOMEM. */
+BOUGH_MUST_CHECK int bough_message_new(size_t size, struct bough_message *ret_message);
+
 /* Free its bytes and make it empty; freeing an empty one does nothing. From any thread. */
 void bough_message_free(struct bough_message *m);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "actor/frame.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -55,6 +56,15 @@ struct bough_message message_of(struct bough_frame_data *data)
     if (!data)
         return (struct bough_message){0};
     return (struct bough_message){.data = data->bytes, .size = data->size, .owner = data};
+}
+
+int bough_message_new(size_t size, struct bough_message *ret_message)
+{
+    struct bough_frame_data *data = frame_data_new(size);
+    if (!data)
+        return bough_fail_text(-ENOMEM, "no memory for a message");
+    *ret_message = message_of(data);
+    return 0;
 }
 
 void bough_message_free(struct bough_message *m)
