@@ -51,13 +51,15 @@ enum frame_type {
     FRAME_CONNECT,     /* fields: the name, who wants it; and a descriptor to him */
     /* Of the link itself (actor/link_socket.c). */
     FRAME_FD_FOLLOWS, /* the next frame comes with a descriptor */
+    FRAME_ARENA,      /* a descriptor, and its size; 0 and none: it is given up (actor/arena.h) */
     FRAME_TYPES,      /* how many there are */
 };
 
 enum {
     FRAME_IS_DIALOGUE = 1,
     FRAME_AS_ASKED = 2,
-    FRAME_HAS_FD = 0x8000, /* a descriptor comes with its first byte */
+    FRAME_IN_ARENA = 0x4000, /* the payload is in shared memory; eight bytes say where */
+    FRAME_HAS_FD = 0x8000,   /* a descriptor comes with its first byte */
 };
 
 struct frame_head {

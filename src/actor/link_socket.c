@@ -10,6 +10,10 @@
  * receive may also end in front of them; a frame of the link's own announces them, and until they have
  * come nothing is concluded.
  *
+ * Large payloads go through an arena (actor/arena.h) that the sender offers when there is a second of
+ * them: the frame then has the place in it instead. Whenever there is no arena, or no room in it, they go
+ * over the socket. An arena that has not been used for a while is given up.
+ *
  * Memory is bounded: who sends much waits for room (link->wait_room), what one is asked for in the
  * stream of a dialogue is bounded by its window, and each call has one reply.
  * SPDX-License-Identifier: MIT */
@@ -18,10 +22,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "actor/arena.h"
 #include "actor/link.h"
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/time.h"
+#include "bough/timer.h"
 #include "bough/wait.h"
 #include "io/fd.h"
 
@@ -34,6 +40,8 @@ enum {
     SPARE_BLOCKS = 8, /* that are kept: as much as a stream has under way */
     FDS = 16,         /* that have come, and whose frames have not */
 };
+
+#define ARENA_UNUSED (5 * BOUGH_SEC) /* about so long, then it is given up */
 
 struct block {
     struct bough_list link;
@@ -54,6 +62,8 @@ struct socket_link {
     struct bough_wait *pump;   /* waits for something to send */
     struct bough_list starved; /* wait for room */
     struct bough_list drains;  /* wait until all is out */
+    struct arena_out out;
+    struct bough_timer arena_unused;
 
     char *in;
     size_t in_at, in_end;
@@ -61,6 +71,7 @@ struct socket_link {
     bool fd_follows; /* unless a descriptor is there */
     int fds[FDS];
     unsigned fd_count;
+    struct arena_in arena;
 };
 
 /* --- sending --- */
@@ -128,25 +139,84 @@ static int announce_fd(struct socket_link *s)
     return 0;
 }
 
-static int socket_send(struct link *link, const struct frame_head *head,
-                       const struct bough_bytes *parts, int fd)
+/* Queue a frame: of its payload the parts, or (if there are none) the place in the arena. */
+static int queue_frame(struct socket_link *s, const struct frame_head *head,
+                       const struct bough_bytes *parts, const uint64_t *place, int fd)
 {
-    struct socket_link *s = bough_container_of(link, struct socket_link, link);
-    size_t size = sizeof(*head) + head->size;
-    if (s->broken)
-        return -EPIPE;
+    size_t size = sizeof(*head) + (place ? sizeof(*place) : head->size);
     int rc = fd < 0 ? 0 : announce_fd(s);
     struct block *b = rc == 0 ? block_for(s, size, fd) : NULL;
     if (!b)
         return -ENOMEM;
     append(b, head, sizeof(*head));
-    append(b, parts[0].data, parts[0].size);
-    append(b, parts[1].data, parts[1].size);
+    if (place) {
+        append(b, place, sizeof(*place));
+    } else if (head->size) {
+        append(b, parts[0].data, parts[0].size);
+        append(b, parts[1].data, parts[1].size);
+    }
     s->queued += size;
     if (s->pump)
         bough_wake(s->pump, 0);
     s->pump = NULL;
     return 0;
+}
+
+/* Tell of a new arena, or (fd < 0) that there is none any more. The descriptor is taken over. */
+static int tell_of_arena(struct socket_link *s, int fd)
+{
+    const struct frame_head head = {.version = FRAME_VERSION,
+                                    .type = FRAME_ARENA,
+                                    .flags = fd < 0 ? 0 : FRAME_HAS_FD,
+                                    .value = fd < 0 ? 0 : (int64_t)s->out.size};
+    int rc = queue_frame(s, &head, NULL, NULL, fd);
+    if (rc < 0 && fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* The other end has to know first: else it would keep its mapping. */
+static void arena_is_unused(struct bough_timer *timer)
+{
+    struct socket_link *s = bough_container_of(timer, struct socket_link, arena_unused);
+    if (s->broken || !s->out.words)
+        return;
+    if (arena_is_idle(&s->out) && tell_of_arena(s, -1) == 0)
+        arena_close(&s->out);
+    else
+        bough_timer_arm(timer, bough_after(bough_now(), ARENA_UNUSED));
+}
+
+/* Soon there will be one: when the other end has mapped it. */
+static void offer_arena(struct socket_link *s, size_t size)
+{
+    int fd = arena_make(&s->out, size);
+    if (fd < 0)
+        return;
+    if (tell_of_arena(s, fd) < 0)
+        arena_close(&s->out);
+    else
+        bough_timer_arm(&s->arena_unused, bough_after(bough_now(), ARENA_UNUSED));
+}
+
+static int socket_send(struct link *link, const struct frame_head *head,
+                       const struct bough_bytes *parts, int fd)
+{
+    struct socket_link *s = bough_container_of(link, struct socket_link, link);
+    struct frame_head shared = *head;
+    uint64_t place;
+    if (s->broken)
+        return -EPIPE;
+    if (head->size >= ARENA_FROM && arena_reserve(&s->out, head->size, &place)) {
+        shared.flags |= FRAME_IN_ARENA;
+        int rc = queue_frame(s, &shared, NULL, &place, fd);
+        if (rc == 0)
+            arena_fill(&s->out, place, parts);
+        return rc;
+    }
+    if (head->size >= ARENA_FROM && arena_is_wanted(&s->out, head->size))
+        offer_arena(s, head->size);
+    return queue_frame(s, head, parts, NULL, fd);
 }
 
 struct batch {
@@ -209,6 +279,9 @@ static void have_sent(struct socket_link *s, size_t size)
 static void break_off(struct socket_link *s, int rc)
 {
     s->broken = rc;
+    if (s->out.words)
+        bough_timer_disarm(&s->arena_unused);
+    arena_close(&s->out);
     while (!bough_list_is_empty(&s->blocks)) {
         struct block *b = bough_container_of(s->blocks.next, struct block, link);
         bough_list_unlink(&b->link);
@@ -385,41 +458,60 @@ static int take_fd(struct socket_link *s, struct frame *f)
     return 1;
 }
 
-/* The head of the next frame that is not the link's own. 1; 0: the end. */
-static int next_head(struct socket_link *s, struct frame_head *ret_head)
+/* The next head, and its descriptor. 1; 0: the end. */
+static int read_head(struct socket_link *s, struct frame *f)
 {
-    for (;;) {
-        int rc = fill(s, sizeof(*ret_head));
-        if (rc <= 0)
-            return rc;
-        memcpy(ret_head, s->in + s->in_at, sizeof(*ret_head));
-        s->in_at += sizeof(*ret_head);
-        rc = frame_check(ret_head);
-        if (rc < 0)
-            return rc;
-        s->fd_follows = ret_head->type == FRAME_FD_FOLLOWS;
-        if (!s->fd_follows)
-            return 1;
+    int rc = fill(s, sizeof(f->head));
+    if (rc <= 0)
+        return rc;
+    memcpy(&f->head, s->in + s->in_at, sizeof(f->head));
+    s->in_at += sizeof(f->head);
+    rc = frame_check(&f->head);
+    if (rc < 0)
+        return rc;
+    s->fd_follows = f->head.type == FRAME_FD_FOLLOWS;
+    if (s->fd_follows)
         s->drained = false;
-        if (ret_head->size)
-            return bough_fail(-EPROTO, "a frame that announces a descriptor has a payload");
-    }
+    return take_fd(s, f);
+}
+
+/* A frame of the link's own. 0, or what is wrong with it. */
+static int own_frame(struct socket_link *s, struct frame *f)
+{
+    int fd = f->fd;
+    if (f->head.size || (f->head.type == FRAME_FD_FOLLOWS && fd >= 0))
+        return bough_fail(-EPROTO, "a frame of the link itself has a payload");
+    f->fd = -1;
+    if (f->head.type == FRAME_ARENA && fd >= 0)
+        return arena_map(&s->arena, fd, f->head.value);
+    if (f->head.type == FRAME_ARENA)
+        arena_unmap(&s->arena);
+    return 0;
+}
+
+/* A payload that does not fit into memory is skipped. 1, or an error. */
+static int take_payload(struct socket_link *s, struct frame *f)
+{
+    uint64_t place;
+    f->data = frame_data_new(f->head.size);
+    f->lost = !f->data;
+    char *to = f->data ? f->data->bytes : NULL;
+    if (!(f->head.flags & FRAME_IN_ARENA))
+        return read_payload(s, to, f->head.size);
+    int rc = read_payload(s, (char *)&place, sizeof(place));
+    return rc < 0 ? rc : arena_take(&s->arena, place, f->head.size, to);
 }
 
 static int socket_receive(struct link *link, struct frame *ret_frame)
 {
     struct socket_link *s = bough_container_of(link, struct socket_link, link);
     struct frame f = {.fd = -1};
-    int rc = next_head(s, &f.head);
-    if (rc <= 0)
-        return rc;
-    if (rc == 1)
-        rc = take_fd(s, &f);
-    if (rc > 0 && f.head.size) {
-        f.data = frame_data_new(f.head.size);
-        f.lost = !f.data;
-        rc = read_payload(s, f.data ? f.data->bytes : NULL, f.head.size);
-    }
+    int rc;
+    while ((rc = read_head(s, &f)) > 0 && f.head.type >= FRAME_FD_FOLLOWS)
+        if ((rc = own_frame(s, &f)) < 0)
+            break;
+    if (rc > 0 && f.head.size)
+        rc = take_payload(s, &f);
     if (rc <= 0)
         frame_release(&f);
     else
@@ -439,6 +531,7 @@ static void socket_free(struct link *link)
 {
     struct socket_link *s = bough_container_of(link, struct socket_link, link);
     break_off(s, -EBADF);
+    arena_unmap(&s->arena);
     for (unsigned i = 0; i < s->fd_count; i++)
         close(s->fds[i]);
     bough__fd_close(s->fd);
@@ -478,6 +571,7 @@ int link_socket_open(int fd, struct link **ret_link)
     bough_list_init(&s->spare);
     bough_list_init(&s->starved);
     bough_list_init(&s->drains);
+    s->arena_unused.fire = arena_is_unused;
     *ret_link = &s->link;
     return 0;
 }
