@@ -238,7 +238,7 @@ proctype OwnerReader() {
     :: O(!gone && o_broken && MUTANT != NO_HANG_UP) -> break
     :: O(!gone && the_link_ends && (cut || empty(up))) -> break
     od;
-    atomic { O(!gone) -> lost = true; o_stopping = true }
+    atomic { O(!gone) -> lost = true }
 }
 
 /* keeper.c: watch(). */
@@ -253,7 +253,7 @@ proctype Unanswered() {
 
 /* keeper.c: say_bye(). */
 inline say_bye(hard) {
-    o_stopping = true;
+    o_stopping = asked_gently;
     if
     :: MUTANT == BYE_IF_KNOWN && (dying || !identified) -> skip
     :: else -> say_down(BYE, 0, hard)

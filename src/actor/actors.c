@@ -189,7 +189,8 @@ int bough_actor_stop(struct bough_actor *a, const char *reason)
 
 bool bough_actor_is_up(const struct bough_actor *a)
 {
-    return a->state == ACTOR_UP && !a->leaving && !a->session.broken && !a->session.stopping;
+    return a->state == ACTOR_UP && !a->leaving && !a->lost && !a->session.broken &&
+           !a->session.stopping;
 }
 
 const char *bough_actor_name(const struct bough_actor *a)

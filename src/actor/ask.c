@@ -149,6 +149,8 @@ static int stopping(struct bough_actor *actor)
     return bough_fail(-EPIPE, "the actor %s is stopping", actor->name);
 }
 
+/* A link that has ended takes nothing any more; then the session is about to break, and what is open
+ * on it is told why. */
 static int ask(struct asking *a, struct bough_actor *actor, const char *operation,
                struct bough_bytes request, unsigned flags)
 {
@@ -165,16 +167,15 @@ static int ask(struct asking *a, struct bough_actor *actor, const char *operatio
         return rc;
     if (s->broken)
         return session_failed(s);
-    if (s->stopping || rc == -EPIPE)
+    if (s->stopping)
         return stopping(actor);
     struct frame_head head = {.type = FRAME_CALL,
                               .flags = (uint16_t)flags,
                               .context = s->next_context,
                               .value = flags ? WINDOW : 0};
     struct bough_bytes name = {operation, length};
-    rc = session_send(s, head, name, request, -1);
-    if (rc < 0)
-        return rc == -EPIPE ? stopping(actor) : bough_fail_text(rc, "no memory for a call");
+    if (session_send(s, head, name, request, -1) == -ENOMEM)
+        return bough_fail_text(-ENOMEM, "no memory for a call");
     *a = (struct asking){.started.fd = -1, .outcome.fd = -1, .late.fire = cancelled_too_long};
     dialogue_init(&a->d, s, &asking_end, s->next_context);
     s->next_context += 2;

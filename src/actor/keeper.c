@@ -75,7 +75,6 @@ static void lost(struct session *s, int code)
     struct bough_actor *a = s->owner;
     (void)code;
     a->lost = true;
-    s->stopping = true;
     news_tell(&a->news);
 }
 
@@ -191,16 +190,14 @@ static int be_up(struct bough_actor *a)
 
 /* --- the end --- */
 
+/* Also to one that has not been heard of yet: a thread can only be asked. Who calls one that is dying
+ * is not told that it is stopping, but, a little later, that it has died. */
 static void say_bye(struct bough_actor *a, bool hard)
 {
     struct bough_bytes why = hard ? bough_text(a->reason) : BOUGH_NO_BYTES;
     a->state = ACTOR_STOPPING;
-    a->session.stopping = true;
-    /* Also to who has not said hello yet, or is stuck: a thread can only be asked. */
-    if (!a->over && !a->lost)
-        session_say(&a->session, FRAME_BYE, 0, hard, why);
-    if (a->session.broken) /* the end of the link says it, too */
-        a->session.link->kind->close(a->session.link);
+    a->session.stopping = a->asked_gently;
+    session_say(&a->session, FRAME_BYE, 0, hard, why);
 }
 
 /* 0 when it leaves, or the ladder has to go on. -ECANCELED: not so gently. */
@@ -250,7 +247,21 @@ static void see_it_end(struct bough_actor *a)
     (void)rc;
 }
 
-/* It is over, one way or the other: find out which. */
+static bool has_been_heard(const void *arg)
+{
+    const struct bough_actor *a = arg;
+    return a->lost || a->session.broken;
+}
+
+/* It is over, but its last words may not have been read yet: answers, and how it ended. (If it has
+ * left its end of the link to somebody else there is no end to wait for.) */
+static void hear_it_out(struct bough_actor *a)
+{
+    if (a->watched)
+        (void)await_shielded(a, has_been_heard, BOUGH_SEC);
+}
+
+/* Find out how it ended. */
 static void autopsy(struct bough_actor *a)
 {
     char how[sizeof(a->how)] = "ended without a word";
@@ -288,6 +299,7 @@ static void break_session(struct bough_actor *a, bool was_up)
         session_break(&a->session, -EOWNERDEAD, "the actor %s has died: %s", a->name, a->how);
     else
         session_break(&a->session, -EOWNERDEAD, "the actor %s has ended", a->name);
+    session_fail_open(&a->session);
 }
 
 /* --- the task --- */
@@ -317,6 +329,7 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
     end(a, rc);
     int outcome = 0;
     see_it_end(a);
+    hear_it_out(a);
     autopsy(a);
     break_session(a, up);
     if (!up && is_stranger(a))
@@ -348,6 +361,7 @@ int keeper_main(void *arg)
         a->session.stuck = stuck;
         a->session.grace = a->grace;
         a->session.impatient = a->kill_on_cancel;
+        a->session.fails_later = true;
         a->session.service = names_service(a->names);
         bough_nursery_open(&n);
         rc = keep(a, &n);

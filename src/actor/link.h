@@ -25,8 +25,8 @@ struct link_kind {
     int (*pump)(struct link *l);
     /* Wait until all that was queued is out, or never will be. 0, -ECANCELED. */
     int (*drain)(struct link *l);
-    /* No more from here: the other end receives what is out, and then the end. */
-    void (*close)(struct link *l);
+    /* It is over: at both ends nothing more can be sent, and receiving ends after what has come. */
+    void (*hang_up)(struct link *l);
     /* Nobody reads or writes any more. */
     void (*free)(struct link *l);
 };

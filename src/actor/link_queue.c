@@ -150,9 +150,8 @@ static int queue_receive(struct link *link, struct frame *ret_frame)
     struct queue_link *q = bough_container_of(link, struct queue_link, link);
     struct parcel *p;
     for (;;) {
-        bool last =
-            __atomic_load_n(&other_end(q)->closed,
-                            __ATOMIC_ACQUIRE); /* then nothing comes after what is there now */
+        /* Then nothing comes after what is there now. */
+        bool last = __atomic_load_n(&other_end(q)->closed, __ATOMIC_ACQUIRE) || q->closed;
         if (take(q, &p)) {
             *ret_frame = p->frame;
             free(p);
@@ -170,7 +169,7 @@ static int queue_receive(struct link *link, struct frame *ret_frame)
     }
 }
 
-/* --- open, free --- */
+/* --- open, hang up, free --- */
 
 static void queue_open(struct link *link)
 {
@@ -178,17 +177,20 @@ static void queue_open(struct link *link)
     __atomic_store_n(&q->gate, bough_gate_hold(), __ATOMIC_SEQ_CST);
 }
 
-static void queue_close(struct link *link)
+static void queue_hang_up(struct link *link)
 {
     struct queue_link *q = bough_container_of(link, struct queue_link, link);
     __atomic_store_n(&q->closed, true, __ATOMIC_SEQ_CST);
     call_in(other_end(q));
+    if (q->reader)
+        bough_wake(q->reader, 0);
+    q->reader = NULL;
 }
 
 static void queue_free(struct link *link)
 {
     struct queue_link *q = bough_container_of(link, struct queue_link, link);
-    queue_close(link);
+    queue_hang_up(link);
     pair_release(q->pair);
 }
 
@@ -199,7 +201,7 @@ static const struct link_kind queue_kind = {
     .wait_room = queue_wait_room,
     .pump = queue_pump,
     .drain = queue_drain,
-    .close = queue_close,
+    .hang_up = queue_hang_up,
     .free = queue_free,
 };
 

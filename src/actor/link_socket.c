@@ -519,12 +519,11 @@ static int socket_receive(struct link *link, struct frame *ret_frame)
     return rc;
 }
 
-/* --- open, free --- */
+/* --- open, hang up, free --- */
 
-static void socket_close(struct link *link)
+static void socket_hang_up(struct link *link)
 {
-    struct socket_link *s = bough_container_of(link, struct socket_link, link);
-    shutdown(s->fd, SHUT_WR);
+    (void)shutdown(bough_container_of(link, struct socket_link, link)->fd, SHUT_RDWR);
 }
 
 static void socket_free(struct link *link)
@@ -547,7 +546,7 @@ static const struct link_kind socket_kind = {
     .wait_room = socket_wait_room,
     .pump = socket_pump,
     .drain = socket_drain,
-    .close = socket_close,
+    .hang_up = socket_hang_up,
     .free = socket_free,
 };
 

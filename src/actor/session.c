@@ -43,9 +43,15 @@ void session_release(struct session *s)
 
 /* --- breaking --- */
 
-void session_break(struct session *s, int code, const char *fmt, ...)
+void session_fail_open(struct session *s)
 {
     struct table_node *node;
+    while ((node = table_any(&s->contexts)))
+        context_of(node)->lost(context_of(node));
+}
+
+void session_break(struct session *s, int code, const char *fmt, ...)
+{
     va_list values;
     if (s->broken)
         return;
@@ -54,8 +60,9 @@ void session_break(struct session *s, int code, const char *fmt, ...)
     vsnprintf(s->why, sizeof(s->why), fmt, values);
     va_end(values);
     bough_timer_disarm(&s->unanswered);
-    while ((node = table_any(&s->contexts)))
-        context_of(node)->lost(context_of(node));
+    s->link->kind->hang_up(s->link);
+    if (!s->fails_later)
+        session_fail_open(s);
 }
 
 int session_failed(const struct session *s)
@@ -137,7 +144,9 @@ static void to_context(struct session *s, struct frame *f)
 
 static void dispatch(struct session *s, struct frame *f)
 {
-    if (f->head.type == FRAME_CALL)
+    if (s->broken) /* while it was on its way */
+        ;
+    else if (f->head.type == FRAME_CALL)
         s->called(s, f);
     else if (f->head.type > FRAME_CALL && f->head.type <= FRAME_CANCELLED)
         to_context(s, f);

@@ -3,9 +3,11 @@
  *     the reader (a task)  receives frames, and tells whom they are for; it waits for none of them
  *     the pump (a task)    sends what is queued
  *
- * What has to be said and cannot be, for want of memory, breaks the session: both ends learn of
- * that, and nothing hangs. A session that is broken fails all that is open on it, with the reason,
- * and all that comes later.
+ * What has to be said and cannot be, for want of memory, breaks the session, and so does a frame
+ * that cannot be: the link is hung up, so both ends learn of that, and nothing hangs. A session that
+ * is broken fails all that is open on it, with the reason, and all that comes later; but if the
+ * other end is an actor that was started here, what is open fails when that is over, so that nothing
+ * still runs there.
  *
  * Contexts are numbered by who opens them: the near end even, the far end odd.
  * SPDX-License-Identifier: MIT */
@@ -47,12 +49,13 @@ struct session {
     /* It has not acknowledged a cancel for so long. */
     void (*stuck)(struct session *s);
     int64_t grace;
-    bool impatient; /* nor ended what was cancelled */
+    bool impatient;                /* nor ended what was cancelled */
     struct bough_timer unanswered; /* armed while there are 'unacknowledged' cancels */
     unsigned unacknowledged;
 
-    bool stopping; /* it takes no new calls */
-    int broken;    /* < 0: why */
+    bool stopping;    /* it takes no new calls */
+    bool fails_later; /* what is open waits for session_fail_open() */
+    int broken;       /* < 0: why */
     char why[160];
     bool told; /* somebody else reports that, too */
 };
@@ -65,8 +68,11 @@ void session_release(struct session *s);
 /* Start the reader and the pump as services of 'n'. */
 BOUGH_MUST_CHECK int session_start(struct session *s, struct bough_nursery *n);
 
-/* Fail all that is open. Idempotent: the first reason counts. */
+/* Hang up; and fail all that is open, unless that waits for session_fail_open(). Idempotent: the
+ * first reason counts. */
 void session_break(struct session *s, int code, const char *fmt, ...) BOUGH_PRINTF(3, 4);
+/* It is broken: fail all that is open. */
+void session_fail_open(struct session *s);
 /* The failure of whoever uses a broken session. */
 int session_failed(const struct session *s);
 
