@@ -85,10 +85,10 @@ struct bough_driver {
     /* 'fd' is about to be closed: wake its waiters with -EBADF and forget it. */
     void (*closing)(struct bough_driver *driver, int fd);
 
-    /* Optional (NULL: there are none). Do 'operation' and wake operation->wait with what it came to;
-     * the operation and all that it points to stay until then. 0: the caller parks next. -ENOSYS,
-     * also as what it comes to: the driver does none like that after all, and nothing has happened.
-     * -ENOMEM: not now. */
+    /* Optional (NULL: there are none). Do 'operation' and wake operation->wait with what it came
+     * to; the operation and all that it points to stay until then. 0: the caller parks next.
+     * -ENOSYS, also as what it comes to: the driver does none like that after all, and nothing has
+     * happened. -ENOMEM: not now. */
     int (*submit)(struct bough_driver *driver, struct bough_io_operation *operation);
 
     /* The waiter would rather not have it (from its abort, which answers that a wake will still
@@ -96,11 +96,11 @@ struct bough_driver {
      * done nothing. */
     void (*recall)(struct bough_driver *driver, struct bough_io_operation *operation);
 
-    /* Optional (NULL: accept(2) for yourself). Accept ahead from a listening socket that was adopted:
-     * the next connection that has been accepted, its descriptor non-blocking and close-on-exec.
-     * -EAGAIN: there is none; watch() it for readable, which tells when there is. -EOPNOTSUPP:
-     * accept for yourself. Other errors are those of accept(2). Connections that nobody has taken
-     * are closed by closing(). */
+    /* Optional (NULL: accept(2) for yourself). Accept ahead from a listening socket that was
+     * adopted: the next connection that has been accepted, its descriptor non-blocking and
+     * close-on-exec. -EAGAIN: there is none; watch() it for readable, which tells when there is.
+     * -EOPNOTSUPP: accept for yourself. Other errors are those of accept(2). Connections that
+     * nobody has taken are closed by closing(). */
     int (*accept)(struct bough_driver *driver, int fd);
 
     /* Others want this thread, too: wait() is called as often when nothing is watched. */

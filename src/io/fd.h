@@ -8,7 +8,7 @@
  * which ask for a level. */
 int bough__fd_wait(int fd, enum bough_direction direction);
 
-/* The same for several at once, until the first of them is readable. All of them have said EAGAIN. */
+/* The same for several at once, which have all said EAGAIN, until the first of them is readable. */
 enum { FDS_MOST = 8 };
 int bough__fd_wait_any(const int *fds, unsigned count);
 

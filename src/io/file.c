@@ -1,7 +1,8 @@
 /* Files: what is cached at once, the rest by the driver or in a thread.
  *
- * The descriptor is shared by the handle and by each call that is under way; the last one closes it. So a close or a free never has to wait for a call, and no call finds another file
- * under its number.
+ * The descriptor is shared by the handle and by each call that is under way; the last one closes
+ * it. So a close or a free never has to wait for a call, and no call finds another file under its
+ * number.
  * SPDX-License-Identifier: MIT */
 #include "io/file.h"
 

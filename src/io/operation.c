@@ -23,7 +23,7 @@ static bool operation_abort(struct bough_wait *wait)
     return false;
 }
 
-/* What it comes to; -ENOSYS: nothing, the driver cannot. 'recalled': we were cancelled meanwhile. */
+/* What it comes to; -ENOSYS: the driver cannot. 'recalled': we were cancelled meanwhile. */
 static int by_driver_once(struct bough_driver *driver, struct bough_io_operation *o, bool *recalled)
 {
     struct operation_wait w = {

@@ -22,8 +22,8 @@ static const unsigned char opcodes[BOUGH_OPERATION_KINDS] = {
     [BOUGH_OPERATION_MKDIR] = IORING_OP_MKDIRAT, /* 5.15 */
 };
 
-/* What system calls turn into EINTR, or begin again: requests that were taken back while a thread of
- * the kernel's was in them come to these. */
+/* What system calls turn into EINTR, or begin again: requests that were taken back while a thread
+ * of the kernel's was in them come to these. */
 enum { ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516 };
 
 /* Of no descriptor: is that what it says? */

@@ -13,10 +13,10 @@
  * shot; which is also what idle connections come to.
  *
  * Who gives up a watch abandons its request: what comes of it then concerns nobody. (Not so an
- * operation on a file: its task stays until the kernel has answered.) The request for an adopted descriptor stays armed meanwhile, for who waits next;
- * one for a foreign descriptor is cancelled, for a request holds the open file: while there is one,
- * close() does not close. That is also why closing() makes a system call, which takes the requests
- * back before the descriptor goes.
+ * operation on a file: its task stays until the kernel has answered.) The request for an adopted
+ * descriptor stays armed meanwhile, for who waits next; one for a foreign descriptor is cancelled,
+ * for a request holds the open file: while there is one, close() does not close. That is also why
+ * closing() makes a system call, which takes the requests back before the descriptor goes.
  *
  * The kernel adds POLLRDHUP to all that is asked for. A writer whose peer has stopped sending would
  * be told so again and again while there is no room: from then on he waits in an epoll driver,
