@@ -275,10 +275,12 @@ static void have_sent(struct socket_link *s, size_t size)
         bough_wake_all(&s->drains, 0);
 }
 
-/* The other end is gone: what is queued is for nobody. */
+/* The other end is gone: what is queued is for nobody. If it should be there all the same, both ends
+ * find that the link has ended. */
 static void break_off(struct socket_link *s, int rc)
 {
     s->broken = rc;
+    shutdown(s->fd, SHUT_RDWR);
     if (s->out.words)
         bough_timer_disarm(&s->arena_unused);
     arena_close(&s->out);

@@ -255,6 +255,61 @@ ACTOR_TEST(a_start_that_is_cancelled_leaves_no_actor)
     return rc;
 }
 
+/* With faults anything may come out, but nobody may be left; see ACTOR_TEST. */
+static int live_and_die(enum bough_place place)
+{
+    struct bough_child_spec spec = {.id = "m",
+                                    .actor = MORTAL(place),
+                                    .start_timeout = 200 * BOUGH_MS,
+                                    .shutdown = 50 * BOUGH_MS};
+    struct bough_supervisor_options options = {.intensity = 3};
+    int rc = 0;
+    bough_with_supervisor (sv, &options, &rc) {
+        struct bough_supervised handle;
+        rc = bough_supervise(sv, &spec, &handle);
+        if (rc == 0)
+            rc = bough_supervisor_call(sv, handle, "die", BOUGH_NO_BYTES, NULL);
+        if (rc == -EOWNERDEAD || rc == -ECANCELED || rc == -EPIPE) /* else it lives */
+            rc = bough_supervisor_wait(sv, handle, &handle);
+        if (rc == 0)
+            rc = bough_supervisor_stop(sv, handle);
+    }
+    return rc;
+}
+
+static int live_and_die_task(void *arg)
+{
+    return live_and_die(*(enum bough_place *)arg);
+}
+
+static void check_faults(enum bough_fault fault, enum bough_place place)
+{
+    bool hit = true;
+    int nth = 0;
+    while (hit) {
+        bough_fault_set(fault, ++nth);
+        int rc = bough_run(live_and_die_task, &place);
+        hit = bough_fault_was_hit(fault);
+        bough_fault_set(fault, 0);
+        CHECK(rc == 0 || hit);
+        CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+        CHECK_EQ(errno, ECHILD);
+    }
+    CHECK(nth > 10);
+}
+
+TEST(whichever_allocation_or_call_fails_no_actor_is_left)
+{
+    if (test_on_valgrind())
+        test_skip("too slow under Valgrind");
+    check_faults(BOUGH_FAULT_MEMORY, BOUGH_PLACE_THREAD);
+    check_faults(BOUGH_FAULT_CALL, BOUGH_PLACE_THREAD);
+    if (test_is_emulated())
+        return;
+    check_faults(BOUGH_FAULT_MEMORY, BOUGH_PLACE_PROCESS);
+    check_faults(BOUGH_FAULT_CALL, BOUGH_PLACE_PROCESS);
+}
+
 /* --- processes --- */
 
 static int kill_it(enum bough_restart restart, bool again)
