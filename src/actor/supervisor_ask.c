@@ -8,6 +8,7 @@
 #include "actor/supervisor_spec.h"
 #include "base/sys.h"
 #include "bough/error.h"
+#include "bough/panic.h"
 
 /* Who waits is woken before the body is cancelled: then that is why. */
 static int is_stopping(const struct bough_supervisor *sv)
@@ -235,16 +236,27 @@ static int await_up(struct child *c, uint64_t generation, struct bough_supervise
 {
     int rc = 0;
     while (rc == 0 && !is_up_again(c, generation)) {
-        if (c->forgotten || !c->wanted)
-            rc = bough_fail(-ESTALE, "child %s will not start again", c->spec.id);
-        else if (c->sv->ending)
+        if (c->sv->ending)
             rc = is_stopping(c->sv);
+        else if (c->forgotten || !c->wanted)
+            rc = bough_fail(-ESTALE, "child %s will not start again", c->spec.id);
         else
             rc = child_await(c);
     }
     if (rc == 0 && ret_handle)
         *ret_handle = handle_of(c);
     return rc;
+}
+
+static void begin_restart(struct child *c)
+{
+    c->wanted = true;
+    c->not_before = 0;
+    c->streak = 0;
+    c->leaving = c->state != LIFE_DOWN;
+    if (c->leaving)
+        rules_mark(c);
+    supervisor_tell(c->sv);
 }
 
 int bough_supervisor_restart(struct bough_supervisor *sv, struct bough_supervised handle,
@@ -254,13 +266,8 @@ int bough_supervisor_restart(struct bough_supervisor *sv, struct bough_supervise
     int rc = find_other(sv, handle, &c);
     if (rc < 0)
         return rc;
-    c->wanted = true;
-    c->not_before = 0;
-    c->streak = 0;
-    c->leaving = c->state != LIFE_DOWN;
-    if (c->leaving)
-        rules_mark(c);
-    supervisor_tell(sv);
+    if (!sv->ending)
+        begin_restart(c);
     rc = await_up(c, handle.generation, ret_handle);
     child_unuse(c);
     return rc;
@@ -303,6 +310,8 @@ int bough_supervisor_actor(struct bough_supervisor *sv, struct bough_supervised 
 void bough_supervisor_release(struct bough_supervisor *sv, struct bough_supervised handle)
 {
     struct child *c = find_number(sv, handle.number); /* it is there as long as it is held */
+    if (!c || c->generation != handle.generation || c->holds == 0)
+        bough_panic("an actor of %s is released that is not held", sv->name);
     if (--c->holds == 0)
         news_tell(&c->released);
 }

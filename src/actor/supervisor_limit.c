@@ -68,9 +68,6 @@ int64_t backoff_next(struct child *c)
         delay *= b->factor > 1 ? b->factor : 1;
     if (c->streak < 1000) /* any factor worth having has got to the maximum by then */
         c->streak++;
-    if (delay > (double)b->max)
-        delay = (double)b->max;
-    if (b->jitter > 0)
-        delay -= delay * b->jitter * draw(c->sv);
-    return (int64_t)delay;
+    int64_t whole = delay >= (double)b->max ? b->max : (int64_t)delay;
+    return b->jitter > 0 ? whole - (int64_t)((double)whole * b->jitter * draw(c->sv)) : whole;
 }

@@ -153,6 +153,24 @@ TASK_TEST(whoever_waits_when_the_supervisor_gives_up_is_cancelled_like_the_body)
     return 0;
 }
 
+TASK_TEST(a_first_start_is_put_off_when_another_child_fails_meanwhile)
+{
+    struct kid a = {.id = "a", .lives_for = 10, .lives = 1, .ends_with = -EIO},
+               b = {.id = "b", .starts_in = 100};
+    struct bough_supervisor_options options = {.strategy = BOUGH_ONE_FOR_ALL};
+    int rc = 0;
+    bough_with_supervisor (sv, &options, &rc) {
+        struct bough_supervised handle;
+        CHECK_EQ(bough_supervise(sv, KID(&a), NULL), 0);
+        CHECK_EQ(bough_supervise(sv, KID(&b), &handle), 0);
+        CHECK_EQ(handle.generation, 1);
+        CHECK_EQ(bough_now(), 110);
+        CHECK_EQ(b.began, 2);
+        CHECK_JOURNAL("+a -a +a +b");
+    }
+    return rc;
+}
+
 /* --- from inside --- */
 
 struct insider {
