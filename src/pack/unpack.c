@@ -316,9 +316,62 @@ static int walk(struct unpacking *u, const msgpack_object *o, bool sets)
     return rc;
 }
 
+/* How many bytes follow the first one of a value: its length or number, if it has a fixed width ('*ret_body'
+ * is what comes after them), and how many values are in it. False: there is no such first byte. */
+static bool shape_of(unsigned char first, const unsigned char *rest, size_t left, size_t *ret_width,
+                     uint64_t *ret_body, uint64_t *ret_values)
+{
+    static const unsigned char widths[32] = {0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
+                                             1, 2, 4, 8, 1, 1, 1, 1, 1, 1, 2, 4, 2, 4, 2, 4};
+    *ret_width = 0;
+    *ret_body = *ret_values = 0;
+    if (first < 0x80 || first >= 0xe0)
+        return true;
+    if (first < 0xc0) {
+        uint64_t count = first & (first < 0xa0 ? 0x0f : 0x1f);
+        *ret_values = first < 0x90 ? 2 * count : first < 0xa0 ? count : 0;
+        *ret_body = first >= 0xa0 ? count : 0;
+        return true;
+    }
+    uint64_t number = 0;
+    *ret_width = widths[first - 0xc0];
+    for (size_t i = 0; i < *ret_width && i < left; i++)
+        number = number << 8 | rest[i];
+    if (first >= 0xdc) /* arrays, maps */
+        *ret_values = first >= 0xde ? 2 * number : number;
+    else if (first >= 0xd4 && first <= 0xd8) /* fixext: a type, and so many bytes */
+        *ret_body = UINT64_C(1) << (first - 0xd4);
+    else if (first >= 0xd9 || (first >= 0xc4 && first <= 0xc6)) /* texts, bytes */
+        *ret_body = number;
+    else if (first >= 0xc7 && first <= 0xc9) /* ext: a type as well */
+        *ret_body = number + 1;
+    return first != 0xc1;
+}
+
+/* Is there as much as is announced? msgpack-c takes memory for arrays before it sees what is in them, so that
+ * five bytes could ask for gigabytes. */
+static bool is_whole(struct bough_bytes bytes)
+{
+    const unsigned char *at = bytes.data;
+    size_t left = bytes.size, width;
+    uint64_t wanted = 1, body, values;
+    while (wanted > 0) {
+        if (wanted > left || !shape_of(at[0], at + 1, left - 1, &width, &body, &values) ||
+            width + body > left - 1)
+            return false;
+        at += 1 + width + body;
+        left -= 1 + width + (size_t)body;
+        wanted += values - 1;
+    }
+    return true;
+}
+
 static int decode(struct bough_bytes bytes, msgpack_unpacked *ret_value)
 {
     size_t used = 0;
+    if (!is_whole(bytes))
+        return bough_fail(-EPROTO, "%zu bytes are no MessagePack: it is malformed, or cut short",
+                          bytes.size);
     msgpack_unpacked_init(ret_value);
     msgpack_unpack_return how = msgpack_unpack_next(ret_value, bytes.data, bytes.size, &used);
     if (how == MSGPACK_UNPACK_SUCCESS && used == bytes.size)
@@ -327,9 +380,7 @@ static int decode(struct bough_bytes bytes, msgpack_unpacked *ret_value)
     if (how == MSGPACK_UNPACK_NOMEM_ERROR)
         return bough_fail_text(-ENOMEM, "no memory for a message");
     return bough_fail(-EPROTO, "%zu bytes are no MessagePack: %s", bytes.size,
-                      how == MSGPACK_UNPACK_SUCCESS    ? "more follows"
-                      : how == MSGPACK_UNPACK_CONTINUE ? "the end is missing"
-                                                       : "it is malformed");
+                      how == MSGPACK_UNPACK_SUCCESS ? "more follows" : "it is malformed");
 }
 
 int bough_unpack(struct bough_bytes bytes, struct bough_unpacked *ret_unpacked, const char *format,

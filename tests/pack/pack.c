@@ -187,6 +187,60 @@ TEST(what_is_no_messagepack_is_refused_at_every_length)
     bough_error_clear();
 }
 
+TEST(a_few_bytes_cannot_ask_for_gigabytes)
+{
+    struct bough_unpacked u;
+    CHECK_EQ(bough_unpack(RAW("\xdd\xff\xff\xff\xff"), &u, "_"), -EPROTO);
+    CHECK_EQ(bough_unpack(RAW("\xdf\xff\xff\xff\xff\x01\x01"), &u, "_"), -EPROTO);
+    CHECK_EQ(bough_unpack(RAW("\x92\x01\xdd\x7f\xff\xff\xff"), &u, "_"), -EPROTO);
+    CHECK_EQ(bough_unpack(RAW("\xdb\xff\xff\xff\xff"), &u, "_"), -EPROTO);
+    bough_error_clear();
+}
+
+TEST(every_kind_of_value_is_known)
+{
+    struct bough_unpacked u;
+    struct bough_bytes all[] = {RAW("\xc0"),
+                                RAW("\xc2"),
+                                RAW("\xc4\x01x"),
+                                RAW("\xc5\0\x01x"),
+                                RAW("\xc6\0\0\0\x01x"),
+                                RAW("\xc7\x01\x05x"),
+                                RAW("\xc8\0\x01\x05x"),
+                                RAW("\xc9\0\0\0\x01\x05x"),
+                                RAW("\xca\0\0\0\0"),
+                                RAW("\xcb\0\0\0\0\0\0\0\0"),
+                                RAW("\xcc\x01"),
+                                RAW("\xcd\0\x01"),
+                                RAW("\xce\0\0\0\x01"),
+                                RAW("\xcf\0\0\0\0\0\0\0\x01"),
+                                RAW("\xd0\x01"),
+                                RAW("\xd1\0\x01"),
+                                RAW("\xd2\0\0\0\x01"),
+                                RAW("\xd3\0\0\0\0\0\0\0\x01"),
+                                RAW("\xd4\x05x"),
+                                RAW("\xd5\x05xx"),
+                                RAW("\xd6\x05xxxx"),
+                                RAW("\xd7\x05xxxxxxxx"),
+                                RAW("\xd8\x05xxxxxxxxxxxxxxxx"),
+                                RAW("\xd9\x01x"),
+                                RAW("\xda\0\x01x"),
+                                RAW("\xdb\0\0\0\x01x"),
+                                RAW("\xdc\0\x01\x01"),
+                                RAW("\xdd\0\0\0\x01\x01"),
+                                RAW("\xde\0\x01\x01\x01"),
+                                RAW("\xdf\0\0\0\x01\x01\x01"),
+                                RAW("\xe0"),
+                                RAW("\x7f")};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        CHECK_EQ(bough_unpack(all[i], &u, "_"), 0);
+        bough_unpacked_free(&u);
+        CHECK_EQ(bough_unpack(raw(all[i].data, all[i].size - 1), &u, "_"), -EPROTO);
+    }
+    CHECK_EQ(bough_unpack(RAW("\xc1"), &u, "_"), -EPROTO);
+    bough_error_clear();
+}
+
 TEST(noise_is_never_more_than_a_failure)
 {
     struct bough_unpacked u;
