@@ -50,7 +50,8 @@ struct bough_unpacked {
 };
 
 /* Decode one value, which is all of 'bytes', into variables, which stay as they are if this fails. 0;
- * -EPROTO: it is no MessagePack, or not what the format says: the failure tells where and what came;
+ * -EPROTO: it is no MessagePack, nested deeper than 30, or not what the format says: the failure tells where and
+ * what came;
  * -ENOMEM (then some may have been set). A format that makes no sense panics. */
 BOUGH_MUST_CHECK int bough_unpack(struct bough_bytes bytes, struct bough_unpacked *ret_unpacked,
                                   const char *format, ...);

@@ -348,39 +348,44 @@ static bool shape_of(unsigned char first, const unsigned char *rest, size_t left
     return first != 0xc1;
 }
 
-/* Is there as much as is announced? msgpack-c takes memory for arrays before it sees what is in them, so that
- * five bytes could ask for gigabytes. */
-static bool is_whole(struct bough_bytes bytes)
+enum { DEPTH_MOST = 30 /* of msgpack-c it is 32 */ };
+
+/* Is there as much as is announced, and not too deep? NULL, or what is wrong. msgpack-c takes memory for arrays
+ * before it sees what is in them, so that five bytes could ask for gigabytes. */
+static const char *flaw_of(struct bough_bytes bytes)
 {
     const unsigned char *at = bytes.data;
-    size_t left = bytes.size, width;
-    uint64_t wanted = 1, body, values;
-    while (wanted > 0) {
-        if (wanted > left || !shape_of(at[0], at + 1, left - 1, &width, &body, &values) ||
+    size_t left = bytes.size, width, depth = 0;
+    uint64_t wanted[DEPTH_MOST + 1] = {1}, body, values;
+    do {
+        if (wanted[depth] > left || !shape_of(at[0], at + 1, left - 1, &width, &body, &values) ||
             width + body > left - 1)
-            return false;
+            return "it is malformed, or cut short";
         at += 1 + width + body;
         left -= 1 + width + (size_t)body;
-        wanted += values - 1;
-    }
-    return true;
+        wanted[depth]--;
+        if (values && depth == DEPTH_MOST)
+            return "it is nested too deep";
+        if (values)
+            wanted[++depth] = values;
+        while (depth && wanted[depth] == 0)
+            depth--;
+    } while (wanted[depth] > 0);
+    return left ? "more follows" : NULL;
 }
 
 static int decode(struct bough_bytes bytes, msgpack_unpacked *ret_value)
 {
     size_t used = 0;
-    if (!is_whole(bytes))
-        return bough_fail(-EPROTO, "%zu bytes are no MessagePack: it is malformed, or cut short",
-                          bytes.size);
+    const char *flaw = flaw_of(bytes);
+    if (flaw)
+        return bough_fail(-EPROTO, "%zu bytes are no MessagePack: %s", bytes.size, flaw);
     msgpack_unpacked_init(ret_value);
     msgpack_unpack_return how = msgpack_unpack_next(ret_value, bytes.data, bytes.size, &used);
     if (how == MSGPACK_UNPACK_SUCCESS && used == bytes.size)
         return 0;
     msgpack_unpacked_destroy(ret_value);
-    if (how == MSGPACK_UNPACK_NOMEM_ERROR)
-        return bough_fail_text(-ENOMEM, "no memory for a message");
-    return bough_fail(-EPROTO, "%zu bytes are no MessagePack: %s", bytes.size,
-                      how == MSGPACK_UNPACK_SUCCESS ? "more follows" : "it is malformed");
+    return bough_fail_text(-ENOMEM, "no memory for a message"); /* nothing else is left */
 }
 
 int bough_unpack(struct bough_bytes bytes, struct bough_unpacked *ret_unpacked, const char *format,

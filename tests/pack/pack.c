@@ -197,6 +197,21 @@ TEST(a_few_bytes_cannot_ask_for_gigabytes)
     bough_error_clear();
 }
 
+TEST(nesting_has_a_limit)
+{
+    struct bough_unpacked u;
+    char deep[64];
+    memset(deep, '\x91', sizeof(deep));
+    deep[30] = 1;
+    CHECK_EQ(bough_unpack(raw(deep, 31), &u, "_"), 0);
+    bough_unpacked_free(&u);
+    deep[30] = '\x91';
+    deep[63] = 1;
+    CHECK_EQ(bough_unpack(raw(deep, 64), &u, "_"), -EPROTO);
+    CHECK_HAS(bough_error_message(bough_error_last()), "too deep");
+    bough_error_clear();
+}
+
 TEST(every_kind_of_value_is_known)
 {
     struct bough_unpacked u;
