@@ -22,7 +22,7 @@
 #include "bough/message.h"
 
 enum {
-    ARENA_FROM = 4 << 10, /* smaller payloads are copied by the way */
+    ARENA_FROM = 2 << 10, /* smaller ones gain, too, but then every link had one */
     ARENA_LEAST = 512 << 10,
     ARENA_MOST = 32 << 20, /* and no more is mapped; it has memory as far as it was used */
 };

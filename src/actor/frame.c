@@ -4,14 +4,16 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "base/sys.h"
+#include "base/spare.h"
 #include "bough/error.h"
 
 struct bough_frame_data *frame_data_new(size_t size)
 {
-    struct bough_frame_data *data = sys_malloc(sizeof(*data) + size + 1);
+    size_t capacity;
+    struct bough_frame_data *data = spare_get(sizeof(*data) + size + 1, &capacity);
     if (!data)
         return NULL;
+    data->capacity = capacity;
     data->size = size;
     data->bytes[size] = '\0';
     return data;
@@ -19,7 +21,8 @@ struct bough_frame_data *frame_data_new(size_t size)
 
 void frame_data_free(struct bough_frame_data *data)
 {
-    free(data);
+    if (data)
+        spare_put(data, data->capacity);
 }
 
 void frame_release(struct frame *f)
