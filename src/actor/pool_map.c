@@ -125,7 +125,8 @@ static int give(struct map *m, size_t index, int rc, struct bough_message *reply
         return rc;
     if (!o->each)
         return 0;
-    struct bough_error *e = bough_error_detach(rc); /* waiting must not wash it away */
+    /* Waiting must not wash away what it says. */
+    struct bough_error *e = rc < 0 ? bough_error_detach(rc) : NULL;
     given = begin_giving(m, index);
     if (given < 0) {
         bough_error_free(e);
