@@ -99,6 +99,18 @@ quotes() {
 }
 # while_it FILE COMMAND: what was said between that command and the next.
 while_it() { sed -n "/^$2\$/,/^[^ ]/p" "$1" >"$there/while"; }
+actor_pool() {
+    "$build/examples/actor_pool" 300000 >"$there/pool" 2>&1 &&
+        "$build/examples/actor_pool" --place thread -w 3 300000 >>"$there/pool" 2>&1 || { cat "$there/pool"; return 1; }
+    [ "$(grep -c "^25997 primes below 300000; 0 slices lost and done again, 0 workers replaced" "$there/pool")" = 2 ] &&
+        says "$there/pool" "[64/64 slices]" || { cat "$there/pool"; return 1; }
+    ! "$build/examples/actor_pool" --crash --place thread 2>"$there/pool" || return 1
+    says "$there/pool" "a thread cannot be killed"
+}
+actor_pool_crash() {
+    timeout 60 "$build/examples/actor_pool" --crash -w 2 300000 >"$there/pool" 2>&1 || { cat "$there/pool"; return 1; }
+    says "$there/pool" "lost: the actor primes-" "SIGKILL" "25997 primes below 300000; 1 slices lost and done again, 1 workers replaced"
+}
 supervised() {
     run supervised || return 1
     while_it "$there/supervised" "crash cache"
@@ -421,6 +433,8 @@ check "exit_pool keeps the order of values, and nests" exit_pool
 check "many_tasks times out 100,000 tasks" many_tasks
 check "actor_tree leaves nobody when its middle is killed" actor_tree
 check "quotes tells the slow what they miss" quotes
+check "actor_pool counts the primes in processes and in threads" actor_pool
+check "actor_pool loses a worker, and no primes" actor_pool_crash
 check "supervised starts again who crashed, and those after it" supervised
 check "supervised gives up when that is too often" supervised_limit
 check "echo_server answers fetch, and Ctrl-C ends it" isolated echo_server
