@@ -44,6 +44,8 @@ static void *thread_main(void *arg)
     struct self_start start = t->start;
     start.link = link;
     t->rc = bough_run_with(&options, self_main, &start);
+    if (start.link) /* there was no run */
+        start.link->kind->free(start.link);
     if (t->rc < 0)
         snprintf(t->how, sizeof(t->how), "%s", bough_error_message(bough_error_last()));
     bough_error_clear();

@@ -212,6 +212,7 @@ int self_main(void *arg)
     struct session *s = &self.parent.session;
     struct bough_nursery n;
     session_init(s, self.start->link, true);
+    ((struct self_start *)arg)->link = NULL; /* the session's now */
     snprintf(s->peer, sizeof(s->peer), "the parent");
     s->nameless = true;
     snprintf(self.name, sizeof(self.name), "actor");
