@@ -12,6 +12,12 @@
 #include "base/sys.h"
 #include "bough/error.h"
 
+#ifdef BOUGH_HAVE_VALGRIND_H
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_CHECK_MEM_IS_DEFINED(bytes, size) (void)0
+#endif
+
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -92,6 +98,7 @@ void arena_fill(struct arena_out *a, uint64_t place, const struct bough_bytes *p
     if (a->released == a->end)
         a->start = place;
     for (int i = 0; i < 2; i++) {
+        VALGRIND_CHECK_MEM_IS_DEFINED(parts[i].data, parts[i].size); /* as a system call would */
         if (parts[i].size)
             memcpy(to, parts[i].data, parts[i].size);
         to += parts[i].size;

@@ -64,6 +64,7 @@ struct socket_link {
     struct bough_list drains;  /* wait until all is out */
     struct arena_out out;
     struct bough_timer arena_unused;
+    bool arena_is_watched; /* by the timer */
 
     char *in;
     size_t in_at, in_end;
@@ -175,16 +176,29 @@ static int tell_of_arena(struct socket_link *s, int fd)
     return rc;
 }
 
-/* The other end has to know first: else it would keep its mapping. */
+/* Look later whether the arena is still used. */
+static void watch_arena(struct socket_link *s)
+{
+    if (!s->out.words || s->arena_is_watched)
+        return;
+    s->arena_is_watched = true;
+    bough_timer_arm(&s->arena_unused, bough_after(bough_now(), ARENA_UNUSED));
+}
+
+/* Give it up; the other end has to know first, else it would keep its mapping. One that was used since,
+ * or not read yet, is looked at again after something else was sent: so a clock that jumps from deadline
+ * to deadline is not driven by this. */
 static void arena_is_unused(struct bough_timer *timer)
 {
     struct socket_link *s = bough_container_of(timer, struct socket_link, arena_unused);
+    bool used = s->out.used;
+    s->arena_is_watched = false;
     if (s->broken || !s->out.words)
         return;
     if (arena_is_idle(&s->out) && tell_of_arena(s, -1) == 0)
         arena_close(&s->out);
-    else
-        bough_timer_arm(timer, bough_after(bough_now(), ARENA_UNUSED));
+    else if (used)
+        watch_arena(s);
 }
 
 /* Soon there will be one: when the other end has mapped it. */
@@ -195,8 +209,6 @@ static void offer_arena(struct socket_link *s, size_t size)
         return;
     if (tell_of_arena(s, fd) < 0)
         arena_close(&s->out);
-    else
-        bough_timer_arm(&s->arena_unused, bough_after(bough_now(), ARENA_UNUSED));
 }
 
 static int socket_send(struct link *link, const struct frame_head *head,
@@ -207,6 +219,7 @@ static int socket_send(struct link *link, const struct frame_head *head,
     uint64_t place;
     if (s->broken)
         return -EPIPE;
+    watch_arena(s);
     if (head->size >= ARENA_FROM && arena_reserve(&s->out, head->size, &place)) {
         shared.flags |= FRAME_IN_ARENA;
         int rc = queue_frame(s, &shared, NULL, &place, fd);
@@ -281,8 +294,9 @@ static void break_off(struct socket_link *s, int rc)
 {
     s->broken = rc;
     shutdown(s->fd, SHUT_RDWR);
-    if (s->out.words)
+    if (s->arena_is_watched)
         bough_timer_disarm(&s->arena_unused);
+    s->arena_is_watched = false;
     arena_close(&s->out);
     while (!bough_list_is_empty(&s->blocks)) {
         struct block *b = bough_container_of(s->blocks.next, struct block, link);
