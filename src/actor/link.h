@@ -16,7 +16,7 @@ struct link_kind {
      * -1) is taken over if that succeeds. 0; -EPIPE: the other end is gone; -ENOMEM. */
     int (*send)(struct link *l, const struct frame_head *head, const struct bough_bytes *parts,
                 int fd);
-    /* Wait for the next frame. 1; 0: the other end has closed; -EPROTO: it sent what is none; other
+    /* Wait for the next frame. 1; 0: the other end has closed, or was killed; -EPROTO: it sent what is none; other
      * errors; -ECANCELED. */
     int (*receive)(struct link *l, struct frame *ret_frame);
     /* Wait until not too much is queued. 0, -EPIPE, -ECANCELED. */

@@ -428,7 +428,8 @@ static int read_some(struct socket_link *s, void *buffer, size_t size)
     }
 }
 
-/* At least 'size' (small) bytes in the buffer. 1; 0: the end, before the first of them. */
+/* At least 'size' (small) bytes in the buffer. 1; 0: the end; who was killed may have got no further
+ * than the middle of a frame. */
 static int fill(struct socket_link *s, size_t size)
 {
     size_t have;
@@ -439,13 +440,13 @@ static int fill(struct socket_link *s, size_t size)
         s->in_end = have;
         int n = read_some(s, s->in + have, READ_AT_ONCE - have);
         if (n <= 0)
-            return n < 0 || !have ? n : bough_fail(-EPROTO, "a link that ends in mid-frame");
+            return n;
         s->in_end += (size_t)n;
     }
     return 1;
 }
 
-/* The next 'size' bytes, to 'to', or to nowhere. 1, or an error. */
+/* The next 'size' bytes, to 'to', or to nowhere. 1; 0: the end; or an error. */
 static int read_payload(struct socket_link *s, char *to, size_t size)
 {
     size_t have = s->in_end - s->in_at, n = have < size ? have : size;
@@ -457,7 +458,7 @@ static int read_payload(struct socket_link *s, char *to, size_t size)
         int got = to ? read_some(s, to + n, left)
                      : read_some(s, s->in, left < READ_AT_ONCE ? left : READ_AT_ONCE);
         if (got <= 0)
-            return got < 0 ? got : bough_fail(-EPROTO, "a link that ends in mid-frame");
+            return got;
         n += (size_t)got;
     }
     return 1;
@@ -505,7 +506,7 @@ static int own_frame(struct socket_link *s, struct frame *f)
     return 0;
 }
 
-/* A payload that does not fit into memory is skipped. 1, or an error. */
+/* A payload that does not fit into memory is skipped. 1; 0: the end; or an error. */
 static int take_payload(struct socket_link *s, struct frame *f)
 {
     uint64_t place;
@@ -515,7 +516,7 @@ static int take_payload(struct socket_link *s, struct frame *f)
     if (!(f->head.flags & FRAME_IN_ARENA))
         return read_payload(s, to, f->head.size);
     int rc = read_payload(s, (char *)&place, sizeof(place));
-    return rc < 0 ? rc : arena_take(&s->arena, place, f->head.size, to);
+    return rc <= 0 ? rc : arena_take(&s->arena, place, f->head.size, to);
 }
 
 static int socket_receive(struct link *link, struct frame *ret_frame)

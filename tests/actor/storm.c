@@ -372,3 +372,89 @@ STORM(a_leaf_is_killed_while_all_are_idle, LEAF, IDLE)
 STORM(a_leaf_is_killed_in_a_call, LEAF, CALLING)
 STORM(a_leaf_is_killed_in_a_stream, LEAF, STREAMING)
 STORM(a_leaf_is_killed_while_it_stops, LEAF, STOPPING)
+
+/* --- other ways to be a nuisance --- */
+
+/* It does not read, and does not answer: the cancel is not acknowledged, so it is killed. */
+static int stopped_peer(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *leaf;
+        struct bough_message m;
+        struct bough_actor_spec spec = {
+            .type = "leaf", .place = BOUGH_PLACE_PROCESS, .grace = GRACE / 3, .may_fail = true};
+        CHECK_EQ(bough_actor_start(an, &spec, &leaf), 0);
+        int64_t start = bough_now();
+        bough_move_on_after (GRACE, &rc) {
+            bough_with_dialogue (d, leaf, "flood", BOUGH_NO_BYTES, &rc) {
+                for (int i = 0; (rc = bough_dialogue_receive(d, &m)) == 1; i++) {
+                    bough_message_free(&m);
+                    if (i == 10)
+                        kill(bough_actor_pid(leaf), SIGSTOP);
+                }
+            }
+        }
+        if (rc < 0)
+            bough_error_print(bough_error_last(), stderr);
+        CHECK_EQ(rc, -EOWNERDEAD);
+        CHECK(bough_now() - start < 10 * GRACE);
+        rc = 0;
+    }
+    return rc;
+}
+
+TEST(a_peer_that_is_stopped_in_a_stream_is_killed)
+{
+    int fd = memfd_create("storm", MFD_CLOEXEC);
+    char path[64];
+    if (test_is_emulated())
+        test_skip("an emulator does not run what is executed");
+    CHECK_EQ(ftruncate(fd, sizeof(struct page)), 0);
+    map_page(fd);
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+    setenv(PAGE, path, 1);
+    CHECK_EQ(bough_run(stopped_peer, NULL), 0);
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+static int start_more(struct bough_bytes argument, void **ret_state)
+{
+    int rc = 0;
+    (void)ret_state, (void)argument;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a;
+        struct bough_actor_spec spec = {.type = "bare", .place = BOUGH_PLACE_PROCESS};
+        for (int i = 0; i < 3 && rc == 0; i++)
+            rc = bough_actor_start(an, &spec, &a);
+    }
+    return rc < 0 ? rc : bough_fail(-EIO, "it has started others, and fails");
+}
+
+BOUGH_ACTOR(bare);
+BOUGH_ACTOR(bomb, .setup = start_more);
+
+static int failing_setups(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a;
+        struct bough_actor_spec spec = {.type = "bomb", .place = BOUGH_PLACE_PROCESS};
+        for (int i = 0; i < (test_on_valgrind() || test_is_sanitized() ? 3 : 50); i++) {
+            CHECK_EQ(bough_actor_start(an, &spec, &a), -EIO);
+            CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left of it */
+            bough_error_clear();
+        }
+    }
+    return rc;
+}
+
+TEST(setups_that_start_others_and_fail_leave_none_of_them)
+{
+    if (test_is_emulated())
+        test_skip("an emulator does not run what is executed");
+    CHECK_EQ(bough_run(failing_setups, NULL), 0);
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+}
