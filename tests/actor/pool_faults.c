@@ -67,6 +67,13 @@ TEST(a_pool_of_processes_stands_every_allocation_failing)
     with_faults(BOUGH_PLACE_PROCESS, BOUGH_FAULT_MEMORY);
 }
 
+TEST(a_pool_of_processes_stands_every_system_call_failing)
+{
+    if (test_is_emulated() || test_on_valgrind())
+        test_skip("processes are slow here");
+    with_faults(BOUGH_PLACE_PROCESS, BOUGH_FAULT_CALL);
+}
+
 /* Cancelled after 0, 100, 200, ... us of it: while it starts, works, and ends. */
 static int cancelled_after(int64_t time)
 {
