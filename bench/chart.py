@@ -11,7 +11,7 @@ WIDTH, LABEL, VALUE, BAR, GAP, HEAD = 860, 150, 90, 15, 4, 26
 def short(value):
     """Three digits, as people read them."""
     if value < 10:
-        return f"{value:.1f}"
+        return f"{value:.2f}"
     if value < 10000:
         return f"{value:,.0f}"
     if value < 1e6:

@@ -3,8 +3,8 @@
  * A fiber kernel of some sixty lines: a queue of ready fibers, a switch of six registers that ends
  * in a jump, stacks from one mapping, reused last in, first out, with coloured tops. It has no
  * cancellation, errors, guard pages, fairness, limits or threads, so it is no runtime, and no fair
- * opponent for one; it says how much of a figure is the machine's. The echo server is a bare epoll
- * loop.
+ * opponent for one; it says how much of a figure is the machine's. The servers are a bare epoll
+ * loop; what is about processes and files is in the files beside this one.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdbool.h>
@@ -12,10 +12,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "listen.h"
 #include "actors.h"
 #include "files.h"
+#include "listen.h"
 #include "measure.h"
+#include "system.h"
 
 /* --- the kernel --- */
 
@@ -561,12 +562,30 @@ static double stat_64(void)
 }
 
 /* --- the echo server: level-triggered, one buffer, no state --- */
+/* --- the servers: level-triggered, one buffer, no state --- */
+
+static char request[4096];
 
 static void echo_once(int fd)
 {
-    char buffer[4096];
-    ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
-    if (n > 0 && send(fd, buffer, (size_t)n, MSG_NOSIGNAL) == n)
+    ssize_t n = recv(fd, request, sizeof(request), 0);
+    if (n > 0 && send(fd, request, (size_t)n, MSG_NOSIGNAL) == n)
+        return;
+    if (n < 0 && errno == EAGAIN)
+        return;
+    close(fd);
+}
+
+/* The end of a request's head is looked for, and nothing else of it: it has come whole. */
+static void http_once(int fd)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                                 "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                 "Content-Length: 14\r\n\r\nHello, world!\n";
+    size_t size = sizeof(answer) - 1;
+    ssize_t n = recv(fd, request, sizeof(request), 0);
+    if (n > 0 && memmem(request, (size_t)n, "\r\n\r\n", 4) &&
+        send(fd, answer, size, MSG_NOSIGNAL) == (ssize_t)size)
         return;
     if (n < 0 && errno == EAGAIN)
         return;
@@ -583,7 +602,7 @@ static void accept_all(int epoll, int listener)
     }
 }
 
-static double echo(void)
+static inline __attribute__((always_inline)) double serve(void (*once)(int fd))
 {
     int listener = listen_anywhere(), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event events[256], event = {.events = EPOLLIN, .data.fd = listener};
@@ -594,10 +613,20 @@ static double echo(void)
             if (events[i].data.fd == listener)
                 accept_all(epoll, listener);
             else
-                echo_once(events[i].data.fd);
+                once(events[i].data.fd);
         }
     }
     return 0;
+}
+
+static double echo(void)
+{
+    return serve(echo_once);
+}
+
+double http(void)
+{
+    return serve(http_once);
 }
 
 static const struct measure measures[] = {
@@ -617,6 +646,7 @@ static const struct measure measures[] = {
     {"write-64", write_64},
     {"stat-64", stat_64},
     {"echo", echo},
+    SYSTEM_MEASURES,
     ACTOR_MEASURES,
     {NULL, NULL},
 };

@@ -194,11 +194,6 @@ double actor_stream_4k(void)
     return stream(4096, MESSAGES / 10);
 }
 
-double actor_stream_64_thread(void)
-{
-    return 0;
-}
-
 static char *shared;
 static int full, empty;
 

@@ -1,4 +1,4 @@
-/* A listening socket on a port of the kernel's choice, for the echo servers in C.
+/* A listening socket on a port of the kernel's choice, for the servers in C.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

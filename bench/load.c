@@ -1,9 +1,11 @@
-/* The load for the echo measures: `bench-load CONNECTIONS [--cpus SERVER,LOAD] PROGRAM [ARG...]`
+/* The load for the measures of servers: `bench-load MEASURE [--cpus SERVER,LOAD] PROGRAM [ARG...]`,
+ * where MEASURE is echo-N or http-N.
  *
- * Starts PROGRAM, which prints `port N`, opens CONNECTIONS to it, and plays as many clients: each
- * sends 64 bytes, waits for them to come back, and sends again at once. It prints
+ * Starts PROGRAM, which prints `port N`, opens N connections to it, and plays as many clients: each
+ * sends a request, waits for all of the answer, and sends again at once. An echo's request are 64
+ * bytes, which come back; HTTP's is a small GET, and its answer has a Content-Length. It prints
  *
- *     echo-CONNECTIONS <ns of server CPU per request> p50=<us> p99=<us> rate=<requests a second>
+ *     MEASURE <ns of server CPU per request> p50=<us> p99=<us> rate=<requests a second>
  *
  * The server's CPU time is read from the clock of its process, so nothing has to be built into the
  * server and all threads of it count. A plain epoll loop on a processor of its own, so that the
@@ -20,15 +22,32 @@
 #include "listen.h"
 #include "measure.h"
 
-enum { WARM_UP_MS = 150, WINDOW_MS = 500, CONNECTIONS_MOST = 10000, EVENTS = 256 };
+enum {
+    WARM_UP_MS = 150,
+    WINDOW_MS = 500,
+    CONNECTIONS_MOST = 10000,
+    EVENTS = 256,
+    ANSWER_MOST = 1023
+};
 
 struct client {
     int fd;
-    int got;         /* bytes of the reply under way */
+    size_t got;      /* bytes of the reply under way */
     int64_t sent_at; /* ns */
+    char reply[ANSWER_MOST + 1];
+};
+
+/* What is asked, and whether a client has got all of the answer. */
+struct protocol {
+    const char *name;
+    const char *request;
+    size_t size;
+    bool (*is_whole)(const struct client *c);
 };
 
 struct load {
+    const struct protocol *protocol;
+    const char *measure;
     int epoll;
     struct client *clients;
     int count;
@@ -86,6 +105,48 @@ static pid_t start_server(char **argv, int cpu, int *ret_port)
     return pid;
 }
 
+/* --- the protocols --- */
+
+static bool echo_is_whole(const struct client *c)
+{
+    return c->got == MESSAGE;
+}
+
+/* Every answer is read as if it were the first: servers may well change their minds. */
+static bool http_is_whole(const struct client *c)
+{
+    const char *end = strstr(c->reply, "\r\n\r\n"), *length;
+    if (!end)
+        return false;
+    length = strcasestr(c->reply, "\r\nContent-Length:");
+    if (strncmp(c->reply, "HTTP/1.1 200 ", 13) != 0 || !length || length > end) {
+        fprintf(stderr, "no answer to go on with: %s\n", c->reply);
+        exit(1);
+    }
+    return c->got == (size_t)(end + 4 - c->reply) + strtoul(length + 17, NULL, 10);
+}
+
+static const char message[MESSAGE] = "bough";
+static const char get[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n"
+                          "Accept: */*\r\n\r\n";
+
+static const struct protocol protocols[] = {
+    {"echo", message, sizeof(message), echo_is_whole},
+    {"http", get, sizeof(get) - 1, http_is_whole},
+};
+
+/* Returns the number of connections, 0 if there is no such measure. */
+static int protocol_find(const char *measure, const struct protocol **ret_protocol)
+{
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
+        size_t size = strlen(protocols[i].name);
+        *ret_protocol = &protocols[i];
+        if (strncmp(measure, protocols[i].name, size) == 0 && measure[size] == '-')
+            return atoi(measure + size + 1);
+    }
+    return 0;
+}
+
 /* --- the clients --- */
 
 static void client_connect(struct load *l, struct client *c, int port)
@@ -103,24 +164,24 @@ static void client_connect(struct load *l, struct client *c, int port)
         die("epoll_ctl");
 }
 
-static void client_send(struct client *c)
+static void client_send(const struct load *l, struct client *c)
 {
-    static const char message[MESSAGE] = "bough";
+    const struct protocol *p = l->protocol;
     c->got = 0;
     c->sent_at = ns_of(CLOCK_MONOTONIC);
-    if (send(c->fd, message, sizeof(message), MSG_NOSIGNAL) != sizeof(message))
+    if (send(c->fd, p->request, p->size, MSG_NOSIGNAL) != (ssize_t)p->size)
         die("send");
 }
 
 /* Returns whether a whole reply has come. */
-static bool client_receive(struct client *c)
+static bool client_receive(const struct load *l, struct client *c)
 {
-    char reply[MESSAGE];
-    ssize_t n = recv(c->fd, reply, (size_t)(MESSAGE - c->got), 0);
+    ssize_t n = recv(c->fd, c->reply + c->got, ANSWER_MOST - c->got, 0);
     if (n == 0 || (n < 0 && errno != EAGAIN))
         die("recv: the server hung up");
-    c->got += n > 0 ? (int)n : 0;
-    return c->got == MESSAGE;
+    c->got += n > 0 ? (size_t)n : 0;
+    c->reply[c->got] = '\0';
+    return l->protocol->is_whole(c);
 }
 
 static void note_latency(struct load *l, int64_t ns)
@@ -148,11 +209,11 @@ static void play(struct load *l, int ms)
         }
         for (int i = 0; i < n; i++) {
             struct client *c = events[i].data.ptr;
-            if (!client_receive(c))
+            if (!client_receive(l, c))
                 continue;
             now = ns_of(CLOCK_MONOTONIC);
             note_latency(l, now - c->sent_at);
-            client_send(c);
+            client_send(l, c);
         }
     }
 }
@@ -175,7 +236,7 @@ static void measure(struct load *l)
     wall = ns_of(CLOCK_MONOTONIC) - wall;
     qsort(l->latencies, l->samples, sizeof(*l->latencies), by_size);
     double n = (double)l->samples;
-    printf("echo-%d %.1f p50=%.1f p99=%.1f rate=%.0f\n", l->count, (double)cpu / n,
+    printf("%s %.1f p50=%.1f p99=%.1f rate=%.0f\n", l->measure, (double)cpu / n,
            l->latencies[l->samples / 2] / 1e3, l->latencies[l->samples * 99 / 100] / 1e3,
            n / (double)wall * 1e9);
 }
@@ -188,22 +249,23 @@ int main(int argc, char **argv)
             return 2;
         first = 4;
     }
-    int count = argc > first ? atoi(argv[1]) : 0;
-    if (count <= 0 || count > CONNECTIONS_MOST) {
-        fprintf(stderr, "usage: %s CONNECTIONS [--cpus SERVER,LOAD] PROGRAM [ARG...]\n", argv[0]);
+    struct load l = {.measure = argv[1]};
+    l.count = argc > first ? protocol_find(argv[1], &l.protocol) : 0;
+    if (l.count <= 0 || l.count > CONNECTIONS_MOST) {
+        fprintf(stderr, "usage: %s echo-N|http-N [--cpus SERVER,LOAD] PROGRAM [ARG...]\n", argv[0]);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    struct load l = {.count = count, .epoll = epoll_create1(EPOLL_CLOEXEC)};
-    l.clients = calloc((size_t)count, sizeof(*l.clients));
+    l.epoll = epoll_create1(EPOLL_CLOEXEC);
+    l.clients = calloc((size_t)l.count, sizeof(*l.clients));
     if (l.epoll < 0 || !l.clients)
         die("epoll_create1");
     l.server = start_server(argv + first, server_cpu, &port);
     pin(load_cpu);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < l.count; i++)
         client_connect(&l, &l.clients[i], port);
-    for (int i = 0; i < count; i++)
-        client_send(&l.clients[i]);
+    for (int i = 0; i < l.count; i++)
+        client_send(&l, &l.clients[i]);
     measure(&l);
     kill(l.server, SIGKILL);
     waitpid(l.server, NULL, 0);

@@ -2,8 +2,8 @@
  *
  * A program is called as `PROGRAM MEASURE`, runs that measure once, and prints one line
  * `MEASURE VALUE`: nanoseconds of CPU per operation, or bytes per task. `PROGRAM --list` prints the
- * measures it has, one a line. `PROGRAM echo` is a server: it prints `port N` and serves until it
- * is killed; load.c drives it.
+ * measures it has, one a line. `PROGRAM echo` and `PROGRAM http` are servers: they print `port N`
+ * and serve until they are killed; load.c drives them.
  *
  * The rules for all of them, so that the figures compare, are in README.md.
  * SPDX-License-Identifier: MIT */
@@ -36,6 +36,13 @@ static inline double cpu_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static inline double real_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 

@@ -20,10 +20,13 @@ class Measure:
     part_of: Optional[str] = None
     # One that does not vary, or takes long.
     rounds: int = 1000
+    both: bool = False  # the goals hold for both drivers
 
     @property
-    def connections(self):
-        return int(self.id.split("-")[1]) if self.id.startswith("echo-") else None
+    def server(self):
+        """The name of the server that bench-load plays clients of, or None."""
+        name = self.id.split("-")[0]
+        return name if name in ("echo", "http") else None
 
     @property
     def goal(self):
@@ -60,17 +63,21 @@ MEASURES = [
             rounds=3),
     Measure("memory-1m", "memory per parked task, 1,000,000", "memory", "bytes", most=4200,
             rounds=3),
-    Measure("echo-1", "TCP echo, 1 connection, per request", "echo", floor=ECHO),
-    Measure("echo-64", "TCP echo, 64 connections, per request", "echo", floor=ECHO),
+    Measure("echo-1", "TCP echo, 1 connection, per request", "echo", floor=ECHO, both=True),
+    Measure("echo-64", "TCP echo, 64 connections, per request", "echo", floor=ECHO, both=True),
     Measure("echo-64-p50", "latency of 64 busy clients, median", "latency", "us",
             part_of="echo-64"),
     Measure("echo-64-p99", "the same, 99th percentile", "latency", "us", part_of="echo-64"),
     Measure("echo-64-fair", "p99 / p50 of 64 busy clients", "latency", "", most=2,
             part_of="echo-64"),
-    Measure("echo-1000", "TCP echo, 1,000 connections, per request", "echo", floor=ECHO),
-    Measure("read-cached", "read 4 KiB of a cached file", "file", floor=1.15),
+    Measure("echo-1000", "TCP echo, 1,000 connections, per request", "echo", floor=ECHO,
+            both=True),
+    Measure("http-1", "HTTP hello world, 1 connection, per request", "http"),
+    Measure("http-64", "HTTP hello world, 64 connections, per request", "http"),
+    Measure("read-cached", "read 4 KiB of a cached file", "file", floor=1.15, both=True),
     Measure("write-64", "write 4 KiB, 64 tasks at once, per write", "file"),
     Measure("stat-64", "stat, 64 tasks at once, per call", "file"),
+    Measure("process-start", "start and end of a small static program", "process", "us"),
     Measure("actor-call-thread", "call of an actor in a thread, round trip", "actor", floor=1.3),
     Measure("actor-call-process", "call of an actor in a process, round trip", "actor", floor=1.3),
     Measure("actor-stream-64", "stream to a process, 64 bytes, per message", "actor", most=200),
@@ -88,7 +95,9 @@ GROUPS = {
     "many": "A hundred thousand tasks",
     "memory": "Memory per parked task",
     "echo": "TCP echo: CPU of the server",
+    "http": "HTTP: CPU of the server",
     "file": "Files",
+    "process": "Processes, real time",
     "actor": "Actors: CPU of both sides",
     "latency": "TCP echo: latency of 64 busy clients",
 }
@@ -106,6 +115,14 @@ NOTES = {
     ("Tokio", "rendezvous"): "has none: mpsc of capacity 1",
     ("asyncio", "rendezvous"): "has none: a Queue of 1",
     ("uvloop", "rendezvous"): "has none: a Queue of 1",
+    ("Tokio", "read-cached"): "a File: seek and read, in a worker thread",
+    ("Trio", "read-cached"): "pread in a worker thread",
+    ("libuv", "read-cached"): "uv_fs_read in its thread pool",
+    ("floor", "http-1"): "looks for the end of the head, answers with fixed bytes",
+    ("floor", "http-64"): "looks for the end of the head, answers with fixed bytes",
+    ("libuv", "http-1"): "llhttp, nothing kept of what it says; answers with fixed bytes",
+    ("libuv", "http-64"): "llhttp, nothing kept of what it says; answers with fixed bytes",
+    ("multiprocessing", "process-start"): "subprocess.run",
     ("floor", "cancel-100k"): "not a cancel: requeue, run and join",
     ("floor", "write-64"): "bare system calls, which hold up all the others",
     ("floor", "stat-64"): "bare system calls, which hold up all the others",
@@ -118,4 +135,6 @@ APART = {
     ("State Threads", "channel-64"),
     ("libuv", "timeout"),
     ("libuv", "sleepers-100k"),
+    ("libuv", "http-1"),
+    ("libuv", "http-64"),
 }

@@ -9,6 +9,7 @@
 #include "actors.h"
 #include "files.h"
 #include "measure.h"
+#include "system.h"
 
 static int failed; /* of any call: the measure prints 0, which is no figure */
 
@@ -502,7 +503,9 @@ static const struct measure measures[] = {
     {"write-64", write_64},
     {"stat-64", stat_64},
     {"echo", echo},
+    SYSTEM_MEASURES,
     ACTOR_MEASURES,
+    {"actor-stream-64-thread", actor_stream_64_thread},
     {NULL, NULL},
 };
 

@@ -41,8 +41,9 @@ class Program:
     environment = {}
     only = None  # the measures it is for; None: all that it lists
 
-    def __init__(self, place):
+    def __init__(self, place, nothing):
         self.place = place  # where built things go
+        self.nothing = nothing  # the program that process-start starts
         self.command = None
         self.measures = set()
 
@@ -62,12 +63,12 @@ class Program:
         self.measures = set(listed)
 
     def full_environment(self):
-        return {**os.environ, **self.environment}
+        return {**os.environ, "BENCH_NOTHING": str(self.nothing), **self.environment}
 
     def has(self, measure):
         if self.only and measure.id not in self.only:
             return False
-        return ("echo" if measure.connections else measure.id) in self.measures
+        return (measure.server or measure.id) in self.measures
 
 
 def install(packages):
@@ -81,13 +82,14 @@ def install(packages):
 
 
 def build_ours(build_dir):
-    """Returns the folder of bench-ours, bench-floor and bench-load."""
+    """Returns the folder of bench-ours, bench-floor, bench-load and bench-nothing."""
     if not (build_dir / "build.ninja").exists():
         run(["meson", "setup", str(build_dir), str(BENCH.parent), "-Dbuildtype=release",
              "-Dbench=true", "-Dtests=false", "-Dexamples=false"])
     elif "bench-ours" not in (build_dir / "build.ninja").read_text():
         run(["meson", "configure", str(build_dir), "-Dbench=true"])
-    run(["ninja", "-C", str(build_dir), *(f"bench/bench-{x}" for x in ("ours", "floor", "load"))])
+    names = ("ours", "floor", "load", "nothing")
+    run(["ninja", "-C", str(build_dir), *(f"bench/bench-{x}" for x in names)])
     return build_dir / "bench"
 
 
@@ -114,7 +116,8 @@ class OursUring(Ours):
     name = "ours, io_uring"
     color = "#63b384"
     environment = {"BOUGH_IO": "io_uring"}
-    only = {"echo-1", "echo-64", "echo-1000", "sleepers-100k", "read-cached", "write-64", "stat-64"}
+    only = {"echo-1", "echo-64", "echo-1000", "http-1", "http-64", "sleepers-100k", "read-cached",
+            "write-64", "stat-64"}
 
     def build(self):
         super().build()
@@ -138,9 +141,10 @@ class CompiledPeer(Program):
 
 class Libuv(CompiledPeer):
     name = "libuv"
-    packages = ["libuv1-dev"]
+    packages = ["libuv1-dev", "node-llhttp"]
     source = "libuv.c"
-    libraries = ["-luv"]
+    libraries = ["-isystem", "/usr/share/include/llhttp",
+                 *(f"/usr/share/llhttp/{x}.c" for x in ("api", "http", "llhttp")), "-luv"]
 
 
 class StateThreads(CompiledPeer):

@@ -45,13 +45,14 @@ class Bench:
     def prepare(self):
         built = programs.build_ours(self.options.build_dir)
         self.load = built / "bench-load"
+        nothing = built / "bench-nothing"
         peers = built / "peers"
         peers.mkdir(exist_ok=True)
         for kind in programs.OURS:
-            self.add(kind(built))
+            self.add(kind(built, nothing))
         for kind in programs.PEERS:
             if not self.options.no_peers:
-                self.add(kind(peers))
+                self.add(kind(peers, nothing))
 
     def add(self, program):
         self.say(f"preparing {program.name}")
@@ -64,14 +65,14 @@ class Bench:
     # --- one run ---
 
     def command(self, program, measure):
-        if measure.connections:
-            return [str(self.load), str(measure.connections), "--cpus",
-                    f"{self.cpu},{self.load_cpu}", *program.command, "echo"]
+        if measure.server:
+            return [str(self.load), measure.id, "--cpus", f"{self.cpu},{self.load_cpu}",
+                    *program.command, measure.server]
         return [*program.command, measure.id]
 
     def run_once(self, program, measure):
         """Returns the figures: the measure's own and those that are part of it."""
-        pinned = None if measure.connections else lambda: os.sched_setaffinity(0, {self.cpu})
+        pinned = None if measure.server else lambda: os.sched_setaffinity(0, {self.cpu})
         try:
             done = subprocess.run(self.command(program, measure), capture_output=True, text=True,
                                   timeout=TIMEOUT, env=program.full_environment(),
@@ -139,7 +140,7 @@ class Bench:
         text = table(rows, [p.name for p in self.programs]) + "\n\n" + remarks(rows)
         if self.busy > 0.5:
             text += (f"Others were at work when this began (load {self.busy:.1f}): ratios hold, "
-                     "latencies and the echo rows may not.\n")
+                     "latencies and the servers' rows may not.\n")
         if self.skipped:
             text += "Skipped:\n" + "".join(f"  {s['what']}: {s['why']}\n" for s in self.skipped)
         print(text, end="")

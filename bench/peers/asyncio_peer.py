@@ -5,8 +5,10 @@ SPDX-License-Identifier: MIT
 """
 import asyncio
 import sys
+from time import perf_counter_ns
 
-from common import BATCH, MANY, MILLION, main, process_time_ns, resident, sleep_s
+from common import (BATCH, MANY, MILLION, PROCESSES, main, nothing, process_time_ns, resident,
+                    sleep_s)
 
 
 async def group(tasks, fn, *args):
@@ -101,6 +103,14 @@ async def echo():
     await server.serve_forever()
 
 
+async def process_start():
+    start = perf_counter_ns()
+    for _ in range(PROCESSES):
+        process = await asyncio.create_subprocess_exec(nothing())
+        await process.wait()
+    return (perf_counter_ns() - start) / PROCESSES / 1000
+
+
 def run(fn, *args):
     return asyncio.run(fn(*args))
 
@@ -124,4 +134,5 @@ main({
     "memory-100k": (memory, MANY),
     "memory-1m": (memory, MILLION),
     "echo": (echo,),
+    "process-start": (process_start,),
 }, run, sys.argv)

@@ -3,7 +3,13 @@
 SPDX-License-Identifier: MIT
 """
 import os
-from time import process_time_ns  # noqa: F401: for those who import us
+import time
+from time import process_time_ns
+
+FILE_BLOCK, FILE_BLOCKS, PROCESSES = 4096, 256, 200
+STREAMS = {"actor-stream-64": (64, 20000), "actor-stream-4k": (4096, 10000),
+           "actor-stream-1m": (1 << 20, 50)}
+POOL_ITEMS, HEAVY_ITEMS = 10_000, 200
 
 MANY, MILLION, BATCH, SLEEP_MS = 100_000, 1_000_000, 1000, 100
 
@@ -15,6 +21,23 @@ def resident():
 
 def sleep_s(i):
     return (1000 + i * 7919 % ((SLEEP_MS - 1) * 1000)) / 1e6
+
+
+def nothing():
+    """A small static program, to be started."""
+    return os.environ["BENCH_NOTHING"]
+
+
+def file_offset(i):
+    return i * 7 % FILE_BLOCKS * FILE_BLOCK
+
+
+def cpu_ns_with(pids):
+    """CPU time of this process and of others that live."""
+    def clock_of(pid):  # the number that clock_getcpuclockid(3) comes to
+        return ~pid << 3 | 2
+
+    return process_time_ns() + sum(time.clock_gettime_ns(clock_of(pid)) for pid in pids)
 
 
 def main(measures, run, argv):

@@ -2,11 +2,15 @@
 
 SPDX-License-Identifier: MIT
 """
+import os
 import sys
+import tempfile
+from time import perf_counter_ns
 
 import trio
 
-from common import BATCH, MANY, MILLION, main, process_time_ns, resident, sleep_s
+from common import (BATCH, FILE_BLOCK, FILE_BLOCKS, MANY, MILLION, PROCESSES, file_offset, main,
+                    nothing, process_time_ns, resident, sleep_s)
 
 
 async def group(tasks, fn, *args):
@@ -108,6 +112,23 @@ async def echo():
     await trio.serve_listeners(serve, listeners)
 
 
+async def read_cached(times):
+    with tempfile.TemporaryFile() as file:
+        fd = file.fileno()
+        os.pwrite(fd, bytes(FILE_BLOCK * FILE_BLOCKS), 0)
+        start = process_time_ns()
+        for i in range(times):
+            await trio.to_thread.run_sync(os.pread, fd, FILE_BLOCK, file_offset(i))
+        return (process_time_ns() - start) / times
+
+
+async def process_start():
+    start = perf_counter_ns()
+    for _ in range(PROCESSES):
+        await trio.run_process([nothing()])
+    return (perf_counter_ns() - start) / PROCESSES / 1000
+
+
 main({
     "yield-2": (yield_cost, 2, 20000),
     "yield-1000": (yield_cost, BATCH, 50),
@@ -122,4 +143,6 @@ main({
     "memory-100k": (memory, MANY),
     "memory-1m": (memory, MILLION),
     "echo": (echo,),
+    "read-cached": (read_cached, 3000),
+    "process-start": (process_start,),
 }, trio.run, sys.argv)

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"runtime"
 	"sync"
 	"syscall"
@@ -164,6 +166,51 @@ func echo() float64 {
 	}
 }
 
+func hello(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain")
+	fmt.Fprint(w, "Hello, world!\n")
+}
+
+func serveHTTP() float64 {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("port %d\n", l.Addr().(*net.TCPAddr).Port)
+	panic(http.Serve(l, http.HandlerFunc(hello)))
+}
+
+func readCached() float64 {
+	const times, size, blocks = 500000, 4096, 256
+	f, err := os.CreateTemp("", "bench")
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	os.Remove(f.Name())
+	f.Write(make([]byte, size*blocks))
+	data := make([]byte, size)
+	start := cpuNs()
+	for i := 0; i < times; i++ {
+		if _, err := f.ReadAt(data, int64(i*7%blocks*size)); err != nil {
+			panic(err)
+		}
+	}
+	return (cpuNs() - start) / times
+}
+
+// In microseconds, real time.
+func processStart() float64 {
+	const times = 200
+	start := time.Now()
+	for i := 0; i < times; i++ {
+		if err := exec.Command(os.Getenv("BENCH_NOTHING")).Run(); err != nil {
+			panic(err)
+		}
+	}
+	return float64(time.Since(start).Nanoseconds()) / times / 1000
+}
+
 func main() {
 	runtime.GOMAXPROCS(1)
 	measures := []struct {
@@ -183,6 +230,9 @@ func main() {
 		{"memory-100k", func() float64 { return bytesOf(many) }},
 		{"memory-1m", func() float64 { return bytesOf(million) }},
 		{"echo", echo},
+		{"http", serveHTTP},
+		{"read-cached", readCached},
+		{"process-start", processStart},
 	}
 	for _, m := range measures {
 		if os.Args[1] == "--list" {

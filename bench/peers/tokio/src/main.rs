@@ -1,9 +1,14 @@
 // Tokio on its current-thread runtime: the others have one thread too. It has no rendezvous
 // channel: that measure uses a capacity of 1, the least it has. A cancel is JoinSet::abort_all.
+// HTTP is hyper's.
 // SPDX-License-Identifier: MIT
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use std::io::SeekFrom;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -147,8 +152,60 @@ async fn echo() -> f64 {
     }
 }
 
+async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
+    Response::builder()
+        .header("Content-Type", "text/plain")
+        .body(Full::new(Bytes::from_static(b"Hello, world!\n")))
+}
+
+async fn http() -> f64 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("port {}", listener.local_addr().unwrap().port());
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        tokio::spawn(async move {
+            let io = hyper_util::rt::TokioIo::new(stream);
+            let service = hyper::service::service_fn(hello);
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+        });
+    }
+}
+
+fn nothing() -> String {
+    std::env::var("BENCH_NOTHING").unwrap()
+}
+
+async fn read_cached() -> f64 {
+    let (times, size, blocks) = (20_000, 4096, 256);
+    let mut how = tokio::fs::OpenOptions::new();
+    how.read(true).write(true).custom_flags(libc::O_TMPFILE);
+    let mut file = how.open(std::env::temp_dir()).await.unwrap();
+    file.write_all(&vec![0u8; size * blocks]).await.unwrap();
+    file.flush().await.unwrap();
+    let mut data = vec![0u8; size];
+    let start = cpu_ns();
+    for i in 0..times {
+        file.seek(SeekFrom::Start((i * 7 % blocks * size) as u64)).await.unwrap();
+        file.read_exact(&mut data).await.unwrap();
+    }
+    (cpu_ns() - start) / times as f64
+}
+
+/// In microseconds, real time.
+async fn process_start() -> f64 {
+    let times = 200;
+    let start = std::time::Instant::now();
+    for _ in 0..times {
+        let status = tokio::process::Command::new(nothing()).status().await.unwrap();
+        assert!(status.success());
+    }
+    start.elapsed().as_nanos() as f64 / times as f64 / 1000.0
+}
+
 const MEASURES: &str = "yield-2 yield-1000 start-join-1 start-join-1000 rendezvous channel-64 \
-                        timeout sleepers-100k cancel-100k memory-100k memory-1m echo";
+                        timeout sleepers-100k cancel-100k memory-100k memory-1m echo \
+                        http read-cached process-start";
 
 async fn run(name: &str) -> f64 {
     match name {
@@ -164,6 +221,9 @@ async fn run(name: &str) -> f64 {
         "memory-100k" => park_and_cancel(MANY).await.0,
         "memory-1m" => park_and_cancel(MILLION).await.0,
         "echo" => echo().await,
+        "http" => http().await,
+        "read-cached" => read_cached().await,
+        "process-start" => process_start().await,
         _ => panic!("no measure {name}"),
     }
 }
