@@ -23,6 +23,8 @@ double actor_stream_64_thread(void);
 double actor_stream_4k(void);
 double actor_stream_1m(void);
 double actor_start(void);
+double pool_map(void);
+double pool_heavy(void);
 
 #define ACTOR_MEASURES                                                                             \
     {"actor-call-thread", actor_call_thread}, {"actor-call-process", actor_call_process},          \

@@ -21,6 +21,7 @@ class Measure:
     # One that does not vary, or takes long.
     rounds: int = 1000
     both: bool = False  # the goals hold for both drivers
+    everywhere: bool = False  # on all processors, not pinned to one
 
     @property
     def server(self):
@@ -85,6 +86,10 @@ MEASURES = [
     Measure("actor-stream-4k", "the same, 4 KiB", "actor"),
     Measure("actor-stream-1m", "the same, 1 MiB; floor: a shared-memory ring", "actor", floor=1.25),
     Measure("actor-start", "start and end of an actor's process", "actor", "us", floor=1.3),
+    Measure("pool-map", "pool of processes, map of 10,000 trivial items, per item", "pool", "us",
+            most=3, everywhere=True),
+    Measure("pool-heavy", "map of 200 items of 5 ms / the same by bare processes", "pool", "",
+            most=1.03, everywhere=True),
 ]
 
 GROUPS = {
@@ -99,6 +104,7 @@ GROUPS = {
     "file": "Files",
     "process": "Processes, real time",
     "actor": "Actors: CPU of both sides",
+    "pool": "Pools of processes, real time",
     "latency": "TCP echo: latency of 64 busy clients",
 }
 
@@ -123,6 +129,15 @@ NOTES = {
     ("libuv", "http-1"): "llhttp, nothing kept of what it says; answers with fixed bytes",
     ("libuv", "http-64"): "llhttp, nothing kept of what it says; answers with fixed bytes",
     ("multiprocessing", "process-start"): "subprocess.run",
+    ("multiprocessing", "actor-call-process"): "a Pipe: send and recv",
+    ("multiprocessing", "actor-start"): "Process, of the start method spawn",
+    ("multiprocessing", "pool-map"): "Pool.map with chunksize=1: a message an item, as with us",
+    ("aiomultiprocess", "actor-call-process"): "Pool.apply; looks for the answer every 5 ms, asleep",
+    ("aiomultiprocess", "actor-start"): "Worker, which runs one coroutine",
+    ("tractor", "actor-call-process"): "Portal.run, over TCP",
+    ("Erlang", "actor-call-process"): "gen_server:call to a node in another process, over TCP",
+    ("Erlang", "actor-stream-64"): "messages to a process of such a node",
+    ("Erlang", "actor-start"): "such a node, of the module peer",
     ("floor", "cancel-100k"): "not a cancel: requeue, run and join",
     ("floor", "write-64"): "bare system calls, which hold up all the others",
     ("floor", "stat-64"): "bare system calls, which hold up all the others",
@@ -137,4 +152,5 @@ APART = {
     ("libuv", "sleepers-100k"),
     ("libuv", "http-1"),
     ("libuv", "http-64"),
+    ("aiomultiprocess", "actor-call-process"),
 }

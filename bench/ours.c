@@ -506,6 +506,8 @@ static const struct measure measures[] = {
     SYSTEM_MEASURES,
     ACTOR_MEASURES,
     {"actor-stream-64-thread", actor_stream_64_thread},
+    {"pool-map", pool_map},
+    {"pool-heavy", pool_heavy},
     {NULL, NULL},
 };
 

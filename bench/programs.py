@@ -55,12 +55,16 @@ class Program:
         try:
             self.build()
         except Unavailable:
-            if not (may_install and self.packages):
+            if not may_install:
                 raise
-            install(self.packages)
+            self.install()
             self.build()
         listed = run(self.command + ["--list"], timeout=60, env=self.full_environment()).split()
         self.measures = set(listed)
+
+    def install(self):
+        if self.packages:
+            install(self.packages)
 
     def full_environment(self):
         return {**os.environ, "BENCH_NOTHING": str(self.nothing), **self.environment}
@@ -213,6 +217,64 @@ class PythonPeer(Program):
         raise Unavailable(f"no Python 3.11 with {self.module}")
 
 
+class Erlang(Program):
+    name = "Erlang"
+    packages = ["erlang-base"]
+
+    def build(self):
+        run(["erlc", "-o", str(self.place), str(BENCH / "peers" / "bench_erlang.erl")])
+        self.command = [str(BENCH / "peers" / "erlang.sh"), str(self.place)]
+
+
+class Multiprocessing(PythonPeer):
+    name = "multiprocessing"
+    packages = ["python3"]
+    module = "multiprocessing"
+    script = "multiprocessing_peer.py"
+
+
+class PypiPeer(PythonPeer):
+    """One that is no package of the distribution: in a virtual environment of its own."""
+
+    pip = []
+
+    def build(self):
+        python = self.place / self.module / "bin/python"
+        if not python.exists():
+            raise Unavailable(f"no {self.module} in {python.parent.parent}")
+        run([str(python), "-c", f"import {self.module}"], timeout=60)
+        self.command = [str(python), str(BENCH / "peers" / self.script)]
+
+    def install(self):
+        at = self.place / self.module
+        make = [sys.executable, "-m", "venv", "--clear", str(at)]
+        try:
+            run(make)
+        except Unavailable:
+            install(["python3-venv"])
+            run(make)
+        for arguments in self.pip:
+            run([str(at / "bin/pip"), "install", "-q", *arguments])
+
+
+class Aiomultiprocess(PypiPeer):
+    name = "aiomultiprocess"
+    module = "aiomultiprocess"
+    script = "aiomultiprocess_peer.py"
+    pip = [["aiomultiprocess"]]
+
+
+class Tractor(PypiPeer):
+    name = "tractor"
+    environment = {"PYTHONPATH": str(BENCH / "peers")}  # for its processes
+    module = "tractor"
+    script = "tractor_peer.py"
+    # Without what it names as its debugger: that is no package of PyPI.
+    pip = [["--no-deps", "tractor"],
+           ["trio<0.22", "async_generator", "trio_typing", "tricycle", "msgspec", "colorlog",
+            "wrapt", "pdbpp"]]
+
+
 class Trio(PythonPeer):
     name = "Trio"
     packages = ["python3-trio"]
@@ -236,4 +298,5 @@ class Uvloop(PythonPeer):
 
 
 OURS = [Floor, Ours, OursUring]
-PEERS = [StateThreads, BoostFiber, Libuv, Go, Tokio, Trio, Asyncio, Uvloop]
+PEERS = [StateThreads, BoostFiber, Libuv, Go, Tokio, Trio, Asyncio, Uvloop, Multiprocessing,
+         Aiomultiprocess, Tractor, Erlang]

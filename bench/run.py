@@ -72,7 +72,8 @@ class Bench:
 
     def run_once(self, program, measure):
         """Returns the figures: the measure's own and those that are part of it."""
-        pinned = None if measure.server else lambda: os.sched_setaffinity(0, {self.cpu})
+        pinned = (None if measure.server or measure.everywhere
+                  else lambda: os.sched_setaffinity(0, {self.cpu}))
         try:
             done = subprocess.run(self.command(program, measure), capture_output=True, text=True,
                                   timeout=TIMEOUT, env=program.full_environment(),
@@ -140,7 +141,7 @@ class Bench:
         text = table(rows, [p.name for p in self.programs]) + "\n\n" + remarks(rows)
         if self.busy > 0.5:
             text += (f"Others were at work when this began (load {self.busy:.1f}): ratios hold, "
-                     "latencies and the servers' rows may not.\n")
+                     "latencies, the servers' rows and the pools' may not.\n")
         if self.skipped:
             text += "Skipped:\n" + "".join(f"  {s['what']}: {s['why']}\n" for s in self.skipped)
         print(text, end="")
