@@ -9,8 +9,8 @@ from time import perf_counter_ns
 
 import aiomultiprocess
 
-import work
-from common import HEAVY_ITEMS, POOL_ITEMS, cpu_ns_with, main
+import common
+from common import HEAVY_ITEMS, POOL_ITEMS, cpu_ns_with, main, process_time_ns, to_ideal
 
 
 async def reply(message):
@@ -18,11 +18,11 @@ async def reply(message):
 
 
 async def trivial(item):
-    return work.trivial(item)
+    return common.trivial(item)
 
 
 async def heavy(item):
-    return work.heavy(item)
+    return common.heavy(item)
 
 
 async def nobody():
@@ -58,18 +58,12 @@ async def pool_map():
         return (perf_counter_ns() - start) / POOL_ITEMS / 1000
 
 
-async def map_heavy(pool):
-    start = perf_counter_ns()
-    await pool.map(heavy, range(HEAVY_ITEMS))
-    return perf_counter_ns() - start
-
-
 async def pool_heavy():
     async with pool_of_all() as pool:
-        await pool.map(trivial, range(10))
-        before = work.ideal_ns()
-        pooled = await map_heavy(pool) + await map_heavy(pool)
-        return pooled / (before + work.ideal_ns())
+        await pool.map(trivial, range(POOL_ITEMS // 10))
+        start, cpu = perf_counter_ns(), process_time_ns()
+        took = await pool.map(heavy, range(HEAVY_ITEMS))
+        return to_ideal(perf_counter_ns() - start, process_time_ns() - cpu, took)
 
 
 def run(fn, *args):

@@ -40,6 +40,23 @@ def cpu_ns_with(pids):
     return process_time_ns() + sum(time.clock_gettime_ns(clock_of(pid)) for pid in pids)
 
 
+def trivial(item):
+    return item + 1
+
+
+def heavy(item):
+    """About 5 ms; returns how long it took, in ns."""
+    start = time.perf_counter_ns()
+    for _ in range(60000):
+        item = item * 1103515245 + 12345 & 0x7fffffff
+    return time.perf_counter_ns() - start
+
+
+def to_ideal(real_ns, cpu_ns, took):
+    """See ../pools.c."""
+    return real_ns * len(os.sched_getaffinity(0)) / (sum(took) - cpu_ns)
+
+
 def main(measures, run, argv):
     """Each measure is an async function and its arguments; run(fn, *args) runs it."""
     if argv[1] == "--list":

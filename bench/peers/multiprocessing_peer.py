@@ -8,8 +8,8 @@ import subprocess
 import sys
 from time import perf_counter_ns
 
-from common import HEAVY_ITEMS, POOL_ITEMS, PROCESSES, STREAMS, cpu_ns_with, main, nothing
-from work import heavy, ideal_ns, trivial
+from common import (HEAVY_ITEMS, POOL_ITEMS, PROCESSES, STREAMS, cpu_ns_with, heavy, main, nothing,
+                    process_time_ns, to_ideal, trivial)
 
 
 def answer_all(pipe):
@@ -87,17 +87,12 @@ def pool_map():
         return (perf_counter_ns() - start) / POOL_ITEMS / 1000
 
 
-def map_heavy(pool):
-    start = perf_counter_ns()
-    pool.map(heavy, range(HEAVY_ITEMS), chunksize=1)
-    return perf_counter_ns() - start
-
-
 def pool_heavy():
     with multiprocessing.Pool(len(os.sched_getaffinity(0))) as pool:
-        before = ideal_ns()
-        pooled = map_heavy(pool) + map_heavy(pool)
-        return pooled / (before + ideal_ns())
+        pool.map(trivial, range(POOL_ITEMS // 10), chunksize=1)
+        start, cpu = perf_counter_ns(), process_time_ns()
+        took = pool.map(heavy, range(HEAVY_ITEMS), chunksize=1)
+        return to_ideal(perf_counter_ns() - start, process_time_ns() - cpu, took)
 
 
 def run(fn, *args):
