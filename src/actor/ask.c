@@ -17,6 +17,7 @@ struct asking {
     struct bough_dialogue d;
     struct bough_wait *waiter;
     struct bough_scope *body; /* of the dialogue: cancelled by a failure over there */
+    bool is_dialogue;         /* and no plain call */
     bool cancelled;           /* FRAME_CANCEL has been sent */
     bool settled;             /* 'outcome' is there; type 0: the session broke */
     struct bough_timer late;  /* armed when the cancel is sent, if the session is impatient */
@@ -67,7 +68,11 @@ static void answer_came(struct bough_dialogue *d, struct frame *f)
     struct asking *a = asking_of(d);
     switch (f->head.type) {
     case FRAME_STARTED:
-        if (d->stream || a->started.head.type) {
+        if (!a->is_dialogue || f->head.value <= 0 || f->head.value > INT32_MAX) {
+            session_refuse(d->session, f, "no dialogue starts like this");
+            return;
+        }
+        if (d->stream) {
             session_refuse(d->session, f, "it has started already");
             return;
         }
@@ -176,7 +181,10 @@ static int ask(struct asking *a, struct bough_actor *actor, const char *operatio
     struct bough_bytes name = {operation, length};
     if (session_send(s, head, name, request, -1) == -ENOMEM)
         return bough_fail_text(-ENOMEM, "no memory for a call");
-    *a = (struct asking){.started.fd = -1, .outcome.fd = -1, .late.fire = cancelled_too_long};
+    *a = (struct asking){.is_dialogue = flags & FRAME_IS_DIALOGUE,
+                         .started.fd = -1,
+                         .outcome.fd = -1,
+                         .late.fire = cancelled_too_long};
     dialogue_init(&a->d, s, &asking_end, s->next_context);
     s->next_context += 2;
     return 0;

@@ -40,8 +40,13 @@ static void hello_came(struct bough_actor *a, struct frame *f)
 
 static void ended_came(struct bough_actor *a, struct frame *f)
 {
+    if (a->outcome.head.type) {
+        session_refuse(&a->session, f, "it has ended already");
+        return;
+    }
     a->outcome = *f;
     f->data = NULL;
+    f->fd = -1;
 }
 
 static void control(struct session *s, struct frame *f)

@@ -59,6 +59,7 @@ static void spec_came(struct self *self, struct frame *f)
     s->grace = f->head.value;
     self->spec = *f;
     f->data = NULL;
+    f->fd = -1;
     self->told = true;
 }
 
