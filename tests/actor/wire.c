@@ -2,11 +2,9 @@
  * error, or goes on, and nothing else happens. The private parts of the actors are used directly: a
  * session over one end of a socket pair, and a peer made of bytes at the other.
  * SPDX-License-Identifier: MIT */
-#include "../harness.h"
+#include "actor.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "actor/dialogue.h"
 #include "actor/fields.h"
@@ -692,4 +690,89 @@ WIRE_TEST(a_peer_that_reads_nothing_bounds_who_asks)
                      : -ECANCELED;
     CHECK_EQ(rc, 0);
     CHECK(asked < 10);
+}
+
+/* --- a process that was one of ours, and then sends what is none --- */
+
+enum { LINK = 3 }; /* its descriptor there */
+
+static int garble(struct bough_call *call, void *state)
+{
+    struct bough_bytes bytes = bough_call_request(call);
+    (void)state;
+    CHECK_EQ(send(LINK, bytes.data, bytes.size, MSG_NOSIGNAL), (ssize_t)bytes.size);
+    return bough_sleep_forever();
+}
+static const struct bough_operation garbling[] = {{"garble", garble}, {"hang", hang}, {0}};
+BOUGH_ACTOR(garbler, .operations = garbling);
+
+static void check_garbled(enum bough_place place, struct bough_bytes bytes, const char *words)
+{
+    int rc = 0;
+    if (place == BOUGH_PLACE_THREAD)
+        return;
+    for (int may_fail = 0; may_fail < 2; may_fail++) {
+        bough_with_actors (an, &rc) {
+            struct bough_actor *a = start(an, .type = "garbler", .name = "g",
+                                          .grace = 100 * BOUGH_MS, .may_fail = may_fail);
+            rc = bough_call(a, "garble", bytes, NULL);
+            CHECK_EQ(rc, -EPROTO);
+            CHECK_HAS(WHY, words);
+            if (may_fail) {
+                CHECK_EQ(bough_actor_join(a), -EPROTO);
+                CHECK_HAS(WHY, words);
+                CHECK_EQ(bough_call(a, "hang", BOUGH_NO_BYTES, NULL), -EPROTO);
+                rc = 0;
+            }
+        }
+        if (may_fail)
+            CHECK_RC(rc, 0);
+        else
+            CHECK_RC(rc, -EPROTO);
+        rc = 0;
+    }
+}
+
+static struct bough_bytes frame_of(struct frame_head head)
+{
+    static char bytes[sizeof(head)];
+    head.version = FRAME_VERSION;
+    memcpy(bytes, &head, sizeof(head));
+    return (struct bough_bytes){bytes, sizeof(bytes)};
+}
+
+ACTOR_TEST(an_actor_that_sends_garbage_is_told_from_one_that_dies)
+{
+    check_garbled(place, bough_text("this is no frame, and was never meant to be one"), "version");
+    return 0;
+}
+
+ACTOR_TEST(an_actor_that_says_hello_again_is_cut_off)
+{
+    check_garbled(place, frame_of((struct frame_head){.type = FRAME_HELLO}),
+                  "not the one that was started");
+    return 0;
+}
+
+ACTOR_TEST(an_actor_that_tells_its_parent_to_end_is_cut_off)
+{
+    check_garbled(place, frame_of((struct frame_head){.type = FRAME_BYE}), "who has started it");
+    return 0;
+}
+
+ACTOR_TEST(an_actor_that_says_its_last_word_and_stays_is_seen_off)
+{
+    int rc = 0;
+    if (place == BOUGH_PLACE_THREAD)
+        return 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a =
+            start(an, .type = "garbler", .grace = 100 * BOUGH_MS, .may_fail = true);
+        struct bough_bytes bytes = frame_of((struct frame_head){.type = FRAME_ENDED});
+        int call = bough_call(a, "garble", bytes, NULL);
+        CHECK(call < 0);
+        (void)bough_actor_join(a);
+        CHECK(!bough_actor_is_up(a));
+    }
+    return rc;
 }
