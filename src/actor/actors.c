@@ -29,15 +29,14 @@ static void discard(struct bough_actor *a)
 }
 
 /* A death is one failure, though it also was that of each call to the dead. */
-static bool take_off(struct bough_actors *an)
+static void take_off(struct bough_actors *an, int *rc)
 {
-    bool died = false;
     while (!bough_list_is_empty(&an->members)) {
         struct bough_actor *a = bough_container_of(an->members.next, struct bough_actor, link);
-        died = died || a->session.told;
+        if (a->session.told)
+            (void)bough_catch_echo(rc, a->session.broken);
         discard(a);
     }
-    return died;
 }
 
 int bough_actors_close(struct bough_actors *an, int rc)
@@ -48,8 +47,7 @@ int bough_actors_close(struct bough_actors *an, int rc)
             keeper_ask(bough_container_of(node, struct bough_actor, link), NULL);
     rc = bough_nursery_close(&an->nursery, rc);
     an->state = BLOCK_CLOSED;
-    if (take_off(an))
-        (void)bough_catch_echo(&rc, -EOWNERDEAD);
+    take_off(an, &rc);
     return rc;
 }
 

@@ -290,7 +290,7 @@ int keeper_outcome(const struct bough_actor *a)
     if (a->outcome.head.type && a->outcome.head.value < 0)
         return failure_unpack(a->outcome.data, a->outcome.head.value);
     if (a->session.broken == -EPROTO)
-        return session_failed(&a->session);
+        return bough_fail(-EPROTO, "%s", a->session.why);
     if (a->died)
         return bough_fail(a->died, "the actor %s has died: %s", a->name, a->how);
     return 0;
