@@ -24,6 +24,7 @@
 
 #include "actor/arena.h"
 #include "actor/link.h"
+#include "base/spare.h"
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/time.h"
@@ -195,10 +196,12 @@ static void arena_is_unused(struct bough_timer *timer)
     s->arena_is_watched = false;
     if (s->broken || !s->out.words)
         return;
-    if (arena_is_idle(&s->out) && tell_of_arena(s, -1) == 0)
+    if (arena_is_idle(&s->out) && tell_of_arena(s, -1) == 0) {
         arena_close(&s->out);
-    else if (used)
+        spare_trim(); /* payloads are not wanted now */
+    } else if (used) {
         watch_arena(s);
+    }
 }
 
 /* Soon there will be one: when the other end has mapped it. */
@@ -501,8 +504,10 @@ static int own_frame(struct socket_link *s, struct frame *f)
     f->fd = -1;
     if (f->head.type == FRAME_ARENA && fd >= 0)
         return arena_map(&s->arena, fd, f->head.value);
-    if (f->head.type == FRAME_ARENA)
+    if (f->head.type == FRAME_ARENA) {
         arena_unmap(&s->arena);
+        spare_trim();
+    }
     return 0;
 }
 

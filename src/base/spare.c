@@ -26,8 +26,8 @@
 
 enum {
     QUARTERS = 4,
-    LOWEST = 10,                            /* 2^10 is SPARE_FROM */
-    CLASSES = (20 - LOWEST) * QUARTERS + 1, /* 2^20 is SPARE_MOST */
+    LOWEST = 10,                          /* 2^10 is SPARE_FROM */
+    KINDS = (21 - LOWEST) * QUARTERS + 1, /* 2^21 is SPARE_LARGEST */
 };
 
 /* A block that is kept, in itself. */
@@ -36,9 +36,9 @@ struct spare {
 };
 
 static __thread struct {
-    struct spare *blocks[CLASSES];
+    struct spare *blocks[KINDS];
     size_t kept;
-    unsigned victim; /* the class that loses a block next */
+    unsigned victim; /* the kind that loses a block next */
     bool will_end;   /* end_of_thread() will be called */
 } mine;
 
@@ -46,37 +46,42 @@ static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool off;
 
-static size_t round_up(size_t size, unsigned *ret_class)
+static size_t round_up(size_t size, unsigned *ret_kind)
 {
     if (size <= SPARE_FROM) {
-        *ret_class = 0;
+        *ret_kind = 0;
         return SPARE_FROM;
     }
     unsigned log = 63 - (unsigned)__builtin_clzll(size - 1);
     size_t quarter = ((size_t)1 << log) / QUARTERS, count = (size - 1) / quarter + 1;
-    *ret_class = (log - LOWEST) * QUARTERS + (unsigned)(count - QUARTERS);
+    *ret_kind = (log - LOWEST) * QUARTERS + (unsigned)(count - QUARTERS);
     return count * quarter;
 }
 
-static void *pop(unsigned class, size_t capacity)
+static void *pop(unsigned kind, size_t capacity)
 {
-    struct spare *block = mine.blocks[class];
-    mine.blocks[class] = block->next;
+    struct spare *block = mine.blocks[kind];
+    mine.blocks[kind] = block->next;
     mine.kept -= capacity;
     return block;
 }
 
-static size_t capacity_of(unsigned class)
+static size_t capacity_of(unsigned kind)
 {
-    return ((size_t)(QUARTERS + class % QUARTERS) << (LOWEST + class / QUARTERS)) / QUARTERS;
+    return ((size_t)(QUARTERS + kind % QUARTERS) << (LOWEST + kind / QUARTERS)) / QUARTERS;
+}
+
+void spare_trim(void)
+{
+    for (unsigned kind = 0; kind < KINDS; kind++)
+        while (mine.blocks[kind])
+            free(pop(kind, capacity_of(kind)));
 }
 
 static void end_of_thread(void *unused)
 {
     (void)unused;
-    for (unsigned class = 0; class < CLASSES; class ++)
-        while (mine.blocks[class])
-            free(pop(class, capacity_of(class)));
+    spare_trim();
     mine.will_end = false;
 }
 
@@ -95,21 +100,21 @@ static bool keeps(void)
 }
 
 /* Another size that has a block, each in its turn; -1: there is none. */
-static int next_victim(unsigned class)
+static int next_victim(unsigned kind)
 {
-    for (unsigned i = 0; i < CLASSES; i++) {
-        mine.victim = (mine.victim + 1) % CLASSES;
-        if (mine.victim != class && mine.blocks[mine.victim])
+    for (unsigned i = 0; i < KINDS; i++) {
+        mine.victim = (mine.victim + 1) % KINDS;
+        if (mine.victim != kind && mine.blocks[mine.victim])
             return (int)mine.victim;
     }
     return -1;
 }
 
 /* Sizes that are no longer wanted give way to those that are. */
-static bool make_room(size_t capacity, unsigned class)
+static bool make_room(size_t capacity, unsigned kind)
 {
     while (mine.kept + capacity > SPARE_MOST) {
-        int victim = next_victim(class);
+        int victim = next_victim(kind);
         if (victim < 0)
             return false;
         free(pop((unsigned)victim, capacity_of((unsigned)victim)));
@@ -119,33 +124,33 @@ static bool make_room(size_t capacity, unsigned class)
 
 void *spare_get(size_t size, size_t *ret_capacity)
 {
-    unsigned class;
+    unsigned kind;
     *ret_capacity = size;
-    if (size < SPARE_FROM || size > SPARE_MOST)
+    if (size < SPARE_FROM || size > SPARE_LARGEST)
         return sys_malloc(size);
     if (sys_fails(SYS_FAULT_MEMORY))
         return NULL;
-    *ret_capacity = round_up(size, &class);
-    return mine.blocks[class] ? pop(class, *ret_capacity) : malloc(*ret_capacity);
+    *ret_capacity = round_up(size, &kind);
+    return mine.blocks[kind] ? pop(kind, *ret_capacity) : malloc(*ret_capacity);
 }
 
 void spare_put(void *block, size_t capacity)
 {
-    unsigned class;
+    unsigned kind;
     if (!block)
         return;
-    if (capacity < SPARE_FROM || capacity > SPARE_MOST || !keeps()) {
+    if (capacity < SPARE_FROM || capacity > SPARE_LARGEST || !keeps()) {
         free(block);
         return;
     }
-    (void)round_up(capacity, &class);
-    if (!make_room(capacity, class)) {
+    (void)round_up(capacity, &kind);
+    if (!make_room(capacity, kind)) {
         free(block);
         return;
     }
     struct spare *spare = block;
-    spare->next = mine.blocks[class];
-    mine.blocks[class] = spare;
+    spare->next = mine.blocks[kind];
+    mine.blocks[kind] = spare;
     mine.kept += capacity;
 }
 

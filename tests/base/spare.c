@@ -32,7 +32,7 @@ static void need_spares(void)
 
 TEST(blocks_are_as_large_as_they_say)
 {
-    for (size_t size = 1; size < 2 * SPARE_MOST; size += size / 50 + 1) {
+    for (size_t size = 1; size < 2 * SPARE_LARGEST; size += size / 50 + 1) {
         size_t capacity;
         char *block = get(size, &capacity);
         CHECK(size < SPARE_FROM || capacity <= size + size / 4 + 1);
@@ -56,13 +56,13 @@ TEST(what_was_put_back_is_what_comes_next)
 TEST(small_and_huge_blocks_are_not_kept)
 {
     get_and_put(SPARE_FROM - 1);
-    get_and_put(SPARE_MOST + 1);
+    get_and_put(SPARE_LARGEST + 1);
     CHECK_EQ(spare_kept(), 0);
 }
 
 TEST(no_more_is_kept_than_was_said)
 {
-    enum { COUNT = 100, SIZE = 40000 };
+    enum { COUNT = 200, SIZE = 40000 };
     void *blocks[COUNT];
     size_t capacity;
     need_spares();
@@ -86,16 +86,28 @@ TEST(sizes_that_are_no_longer_wanted_give_way)
         for (int i = 0; i < COUNT; i++)
             spare_put(blocks[i], capacity);
     }
-    void *block = get(SPARE_MOST, &capacity);
+    void *block = get(SPARE_LARGEST, &capacity);
     spare_put(block, capacity);
-    CHECK_EQ(spare_kept(), SPARE_MOST);
-    CHECK(get(SPARE_MOST, &capacity) == block);
+    CHECK(spare_kept() <= SPARE_MOST);
+    CHECK(get(SPARE_LARGEST, &capacity) == block);
+}
+
+TEST(what_is_trimmed_is_not_kept)
+{
+    need_spares();
+    for (size_t size = SPARE_FROM; size < SPARE_LARGEST; size *= 2)
+        get_and_put(size);
+    CHECK(spare_kept() >= SPARE_LARGEST - SPARE_FROM);
+    spare_trim();
+    CHECK_EQ(spare_kept(), 0);
+    get_and_put(SPARE_FROM);
+    CHECK_EQ(spare_kept(), SPARE_FROM);
 }
 
 static void *use_some(void *capacity)
 {
     CHECK_EQ(spare_kept(), 0);
-    for (size_t size = SPARE_FROM; size < SPARE_MOST / 8; size += size / 3)
+    for (size_t size = SPARE_FROM; size < SPARE_LARGEST / 8; size += size / 3)
         get_and_put(size);
     get_and_put(SPARE_FROM);
     *(size_t *)capacity = spare_kept();
