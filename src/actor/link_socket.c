@@ -38,8 +38,7 @@ enum {
     QUEUE_HIGH = 1 << 20, /* who has much to send waits from here */
     QUEUE_LOW = QUEUE_HIGH / 2,
     READ_AT_ONCE = 64 << 10,
-    SPARE_BLOCKS = 8, /* that are kept: as much as a stream has under way */
-    FDS = 16,         /* that have come, and whose frames have not */
+    FDS = 16, /* that have come, and whose frames have not */
 };
 
 #define ARENA_UNUSED (5 * BOUGH_SEC) /* about so long, then it is given up */
@@ -56,10 +55,8 @@ struct socket_link {
     int fd;
     int broken; /* why nothing can be sent any more; 0 */
 
-    struct bough_list blocks; /* to be sent */
-    size_t queued;            /* bytes in them */
-    struct bough_list spare;  /* blocks for the next frames */
-    unsigned spares;
+    struct bough_list blocks;  /* to be sent */
+    size_t queued;             /* bytes in them */
     struct bough_wait *pump;   /* waits for something to send */
     struct bough_list starved; /* wait for room */
     struct bough_list drains;  /* wait until all is out */
@@ -78,31 +75,21 @@ struct socket_link {
 
 /* --- sending --- */
 
-static struct block *block_new(struct socket_link *s, size_t size)
+static struct block *block_new(size_t size)
 {
-    size_t capacity = size < BLOCK ? (size_t)BLOCK : size;
-    struct bough_list *spare = capacity == BLOCK ? bough_list_pop(&s->spare) : NULL;
-    struct block *b =
-        spare ? bough_container_of(spare, struct block, link) : sys_malloc(sizeof(*b) + capacity);
+    size_t capacity, whole = sizeof(struct block) + size;
+    struct block *b = spare_get(whole < BLOCK ? (size_t)BLOCK : whole, &capacity);
     if (!b)
         return NULL;
-    s->spares -= spare != NULL;
-    b->fd = -1;
-    b->size = b->sent = 0;
-    b->capacity = capacity;
+    *b = (struct block){.fd = -1, .capacity = capacity - sizeof(*b)};
     return b;
 }
 
-static void block_free(struct socket_link *s, struct block *b)
+static void block_free(struct block *b)
 {
     if (b->fd >= 0)
         close(b->fd);
-    if (b->capacity == BLOCK && s->spares < SPARE_BLOCKS) {
-        bough_list_push_front(&s->spare, &b->link); /* it is still in the cache */
-        s->spares++;
-    } else {
-        free(b);
-    }
+    spare_put(b, sizeof(*b) + b->capacity);
 }
 
 /* The last block, if there is room for so much in it; or a new one. A descriptor needs one whose
@@ -114,7 +101,7 @@ static struct block *block_for(struct socket_link *s, size_t size, int fd)
         if (last->capacity - last->size >= size)
             return last;
     }
-    struct block *b = block_new(s, size);
+    struct block *b = block_new(size);
     if (!b)
         return NULL;
     b->fd = fd;
@@ -283,7 +270,7 @@ static void have_sent(struct socket_link *s, size_t size)
         }
         size -= b->size - b->sent;
         bough_list_unlink(&b->link);
-        block_free(s, b);
+        block_free(b);
     }
     if (s->queued <= QUEUE_LOW)
         bough_wake_all(&s->starved, 0);
@@ -304,7 +291,7 @@ static void break_off(struct socket_link *s, int rc)
     while (!bough_list_is_empty(&s->blocks)) {
         struct block *b = bough_container_of(s->blocks.next, struct block, link);
         bough_list_unlink(&b->link);
-        block_free(s, b);
+        block_free(b);
     }
     s->queued = 0;
     bough_wake_all(&s->starved, -EPIPE);
@@ -556,8 +543,6 @@ static void socket_free(struct link *link)
     for (unsigned i = 0; i < s->fd_count; i++)
         close(s->fds[i]);
     bough__fd_close(s->fd);
-    while (!bough_list_is_empty(&s->spare))
-        free(bough_container_of(bough_list_pop(&s->spare), struct block, link));
     free(s->in);
     free(s);
 }
@@ -589,7 +574,6 @@ int link_socket_open(int fd, struct link **ret_link)
     s->fd = fd;
     s->in = in;
     bough_list_init(&s->blocks);
-    bough_list_init(&s->spare);
     bough_list_init(&s->starved);
     bough_list_init(&s->drains);
     s->arena_unused.fire = arena_is_unused;
