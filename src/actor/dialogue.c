@@ -46,6 +46,8 @@ void dialogue_release(struct bough_dialogue *d)
         struct bough_list *link = bough_list_pop(&d->inbox);
         frame_data_free(bough_container_of(link, struct bough_frame_data, link));
     }
+    if (d->session->hold)
+        d->session->hold(d->session, false);
 }
 
 int dialogue_check_size(size_t size)
@@ -126,6 +128,8 @@ void dialogue_init(struct bough_dialogue *d, struct session *s, const struct dia
     };
     bough_list_init(&d->inbox);
     table_add(&s->contexts, &d->context.node, context);
+    if (s->hold)
+        s->hold(s, true);
 }
 
 /* --- sending --- */

@@ -45,7 +45,7 @@ void dialogue_init(struct bough_dialogue *d, struct session *s, const struct dia
                    uint64_t context);
 /* The other end is gone, or has said its last: no more can come or go. What has come stays. */
 void dialogue_close(struct bough_dialogue *d);
-/* The inbox is thrown away. */
+/* The inbox is thrown away, and the session let go: once, at the end. */
 void dialogue_release(struct bough_dialogue *d);
 
 /* Is it not too large? 0, -EMSGSIZE. */

@@ -76,7 +76,7 @@ _Static_assert(sizeof(struct frame_head) == 24, "it goes over the wire as it is"
 struct bough_frame_data {
     struct bough_list link; /* in the inbox of who it is for */
     size_t size;
-    size_t capacity; /* of all of it, for base/spare */
+    size_t capacity;                           /* of all of it, for base/spare */
     char bytes[] __attribute__((aligned(16))); /* and a zero */
 };
 

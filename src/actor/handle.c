@@ -15,3 +15,11 @@ void actor_release(struct bough_actor *a)
     frame_release(&a->outcome);
     free(a);
 }
+
+void actor_hold_session(struct session *s, bool on)
+{
+    if (on)
+        actor_hold(s->owner);
+    else
+        actor_release(s->owner);
+}

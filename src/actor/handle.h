@@ -59,3 +59,5 @@ struct bough_actor {
 /* Keep it, also if its block ends. The last one frees it. */
 void actor_hold(struct bough_actor *a);
 void actor_release(struct bough_actor *a);
+/* The same by its session, whose owner it is. */
+void actor_hold_session(struct session *s, bool on);

@@ -363,6 +363,7 @@ int keeper_main(void *arg)
         a->session.called = serve_call;
         a->session.control = control;
         a->session.lost = lost;
+        a->session.hold = actor_hold_session;
         a->session.stuck = stuck;
         a->session.grace = a->grace;
         a->session.impatient = a->kill_on_cancel;

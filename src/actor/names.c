@@ -163,9 +163,9 @@ static void pursue(struct names *n, struct find *f, int64_t when)
 /* --- a connection --- */
 
 struct visit {
-    struct bough_actor actor;
-    bool ours;     /* we have looked for it, and release it */
-    bool released; /* done that */
+    struct bough_actor actor; /* first: the last one who holds it frees all of it */
+    bool ours;                /* we have looked for it, and release it */
+    bool released;            /* done that */
     bool has_ended;
 };
 
@@ -203,7 +203,7 @@ static int visit(void *arg)
     session_break(s, -EOWNERDEAD, "the connection to %s has been released", v->actor.name);
     rc = bough_nursery_close(&n, rc);
     session_release(s);
-    free(v);
+    actor_release(&v->actor);
     return rc == -ECANCELED ? rc : 0;
 }
 
@@ -227,12 +227,15 @@ static int visit_start(struct names *n, int fd, const char *name, bool ours,
     v->ours = ours;
     v->actor.state = ACTOR_UP;
     v->actor.pid = -1;
+    v->actor.held = 1;
+    v->actor.outcome.fd = -1;
     snprintf(v->actor.name, sizeof(v->actor.name), "%s", name);
     snprintf(s->peer, sizeof(s->peer), "%s", *name ? name : "who has found it");
     s->nameless = !*name;
     s->owner = &v->actor;
     s->called = serve_call;
     s->lost = connection_lost;
+    s->hold = actor_hold_session;
     s->service = n->service;
     rc = bough_nursery_start_service(host, visit, v);
     if (rc < 0) {

@@ -48,6 +48,9 @@ struct session {
     void (*lost)(struct session *s, int code);
     /* It has not acknowledged a cancel for so long. */
     void (*stuck)(struct session *s);
+    /* Somebody looks at it, or does no more: a call may see the end of its session only after that. NULL: it
+     * outlives all calls anyway. */
+    void (*hold)(struct session *s, bool on);
     int64_t grace;
     bool impatient;                /* nor ended what was cancelled */
     struct bough_timer unanswered; /* armed while there are 'unacknowledged' cancels */

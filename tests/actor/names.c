@@ -42,8 +42,39 @@ static int say_pid(struct bough_call *call, void *state)
     return bough_call_reply(call, BOUGH_BYTES(pid));
 }
 
-static const struct bough_operation leaf_operations[] = {
-    {"pid", say_pid}, {"who", who}, {"ask", ask}, {"hang", hang}, {0}};
+/* Goes on for a while when its caller is gone, and looks at who that was. */
+static int linger(struct bough_call *call, void *state)
+{
+    struct bough_dialogue *d;
+    int rc = bough_call_started(call, BOUGH_NO_BYTES, &d), ignored = 0;
+    (void)state;
+    bough_shielded (BOUGH_SEC, &ignored) {
+        ignored = bough_sleep(150 * BOUGH_MS);
+        CHECK_EQ(bough_dialogue_send(d, bough_text("too late")), -EOWNERDEAD);
+    }
+    CHECK_STR(bough_call_peer(call), "m1");
+    return rc;
+}
+
+/* Has one lingering for us at "l2", until we are killed. */
+static int tease(struct bough_call *call, void *state)
+{
+    struct bough_actor *a;
+    (void)call, (void)state;
+    int rc = bough_actor_find("l2", &a);
+    if (rc == 0)
+        bough_with_dialogue (d, a, "linger", BOUGH_NO_BYTES, &rc)
+            rc = bough_sleep_forever();
+    return rc;
+}
+
+static const struct bough_operation leaf_operations[] = {{"linger", linger},
+                                                         {"tease", tease},
+                                                         {"pid", say_pid},
+                                                         {"who", who},
+                                                         {"ask", ask},
+                                                         {"hang", hang},
+                                                         {0}};
 BOUGH_ACTOR(leaf, .operations = leaf_operations);
 
 /* One that has a leaf of its own; the argument: its place, and its name. */
@@ -271,6 +302,39 @@ static pid_t pid_of(const char *name)
     bough_message_free(&reply);
     bough_actor_release(a);
     return pid;
+}
+
+static int kill_soon(void *arg)
+{
+    int rc = bough_sleep(30 * BOUGH_MS);
+    kill(bough_actor_pid(arg), SIGKILL);
+    return rc;
+}
+
+ACTOR_TEST(an_operation_may_outlive_the_connection_that_asked_for_it)
+{
+    int rc = 0;
+    if (place == BOUGH_PLACE_THREAD)
+        return 0;
+    bough_with_actors (an, &rc) {
+        struct leaf_wanted wanted = {.place = place, .name = "l1"};
+        struct bough_actor_spec spec = {.type = "middle",
+                                        .name = "m1",
+                                        .place = place,
+                                        .argument = BOUGH_BYTES(wanted),
+                                        .may_fail = true};
+        struct bough_actor *m1, *m2;
+        CHECK_EQ(bough_actor_start(an, &spec, &m1), 0);
+        start_middle(an, place, "m2", "l2", &m2);
+        bough_with_nursery (n, &rc) {
+            rc = bough_nursery_start_soon(n, kill_soon, m1);
+            CHECK_EQ(bough_call(m1, "tease", BOUGH_NO_BYTES, NULL), -EOWNERDEAD);
+        }
+        CHECK_EQ(rc, 0);
+        rc = bough_sleep(200 * BOUGH_MS);
+        check_says(m2, "ask", "l2", "l2"); /* it is still there */
+    }
+    return rc;
 }
 
 ACTOR_TEST(an_orphan_whose_grandparent_lives_is_reaped_by_the_root)
