@@ -49,7 +49,7 @@ enum frame_type {
     FRAME_FIND,        /* fields: the name, who wants it; context: which; value: FIND_... */
     FRAME_FOUND,       /* context: which; value: 0 and a descriptor, or < 0: it is not to be had */
     FRAME_CONNECT,     /* fields: the name, who wants it; and a descriptor to him */
-    /* Of the link itself (actor/link_socket.c). */
+    /* Of the link itself (actor/link_socket.c): the last ones, nobody above sees them. */
     FRAME_FD_FOLLOWS, /* the next frame comes with a descriptor */
     FRAME_ARENA,      /* a descriptor, and its size; 0 and none: it is given up (actor/arena.h) */
     FRAME_TYPES,      /* how many there are */
