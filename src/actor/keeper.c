@@ -337,6 +337,7 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
     hear_it_out(a);
     autopsy(a);
     break_session(a, up);
+    names_forget_actor(a->names, a);
     if (!up && is_stranger(a))
         outcome = bough_fail(-EPROTO, "%s is no program with actors: %s", a->spec->program, a->how);
     else if (!up || !a->may_fail)

@@ -423,6 +423,11 @@ void names_remove_actor(struct names *n, struct bough_actor *a)
 {
     bough_list_unlink(&a->sibling);
     remove_name(n, a, a->name, false);
+    names_forget_actor(n, a);
+}
+
+void names_forget_actor(struct names *n, struct bough_actor *a)
+{
     bough_list_foreach (node, &n->entries) {
         struct entry *e = bough_container_of(node, struct entry, link);
         if (e->via == a) /* of the root's own the group is seen to, by the keeper */

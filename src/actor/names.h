@@ -31,6 +31,8 @@ struct service *names_service(const struct names *n);
 /* An actor that was started here is up; it is about to end. 'host' is the nursery of its block. */
 void names_add_actor(struct names *n, struct bough_actor *a);
 void names_remove_actor(struct names *n, struct bough_actor *a);
+/* Its session is over: what it has said before it was up, or while it ended, is forgotten, too. */
+void names_forget_actor(struct names *n, struct bough_actor *a);
 /* The way up has gone. */
 void names_lose_parent(struct names *n);
 

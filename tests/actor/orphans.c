@@ -6,7 +6,6 @@
 #include "actor.h"
 
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define GRACE (300 * BOUGH_MS)
