@@ -132,7 +132,7 @@ NOTES = {
     ("multiprocessing", "actor-call-process"): "a Pipe: send and recv",
     ("multiprocessing", "actor-start"): "Process, of the start method spawn",
     ("multiprocessing", "pool-map"): "Pool.map with chunksize=1: a message an item, as with us",
-    ("aiomultiprocess", "actor-call-process"): "Pool.apply; looks for the answer every 5 ms, asleep",
+    ("aiomultiprocess", "actor-call-process"): "Pool.apply; looks for the answer every 5 ms",
     ("aiomultiprocess", "actor-start"): "Worker, which runs one coroutine",
     ("tractor", "actor-call-process"): "Portal.run, over TCP",
     ("Erlang", "actor-call-process"): "gen_server:call to a node in another process, over TCP",

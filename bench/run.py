@@ -19,7 +19,7 @@ from report import Row, in_order, remarks, table, write_charts, write_json
 
 TIMEOUT = 120  # seconds that one run may take
 # A run of more seconds than the first is not repeated more often than the second says.
-PATIENCE = [(15, 1), (3, 3)]
+PATIENCE = [(15, 1), (3, 3), (1, 5)]
 DERIVED = {"p50": "-p50", "p99": "-p99"}
 
 
