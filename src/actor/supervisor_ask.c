@@ -156,7 +156,7 @@ static int find(const struct bough_supervisor *sv, struct bough_supervised handl
 static int find_other(const struct bough_supervisor *sv, struct bough_supervised handle,
                       struct child **ret_child)
 {
-    struct child *c;
+    struct child *c = NULL;
     int rc = bough_pass();
     if (rc == 0)
         rc = find(sv, handle, &c);
@@ -203,7 +203,7 @@ static int stop(struct child *c)
 
 int bough_supervisor_stop(struct bough_supervisor *sv, struct bough_supervised handle)
 {
-    struct child *c;
+    struct child *c = NULL;
     int rc = find_other(sv, handle, &c);
     if (rc < 0)
         return rc;
@@ -214,7 +214,7 @@ int bough_supervisor_stop(struct bough_supervisor *sv, struct bough_supervised h
 
 int bough_supervisor_remove(struct bough_supervisor *sv, struct bough_supervised handle)
 {
-    struct child *c;
+    struct child *c = NULL;
     int rc = find_other(sv, handle, &c);
     if (rc < 0)
         return rc;
@@ -262,7 +262,7 @@ static void begin_restart(struct child *c)
 int bough_supervisor_restart(struct bough_supervisor *sv, struct bough_supervised handle,
                              struct bough_supervised *ret_handle)
 {
-    struct child *c;
+    struct child *c = NULL;
     int rc = find_other(sv, handle, &c);
     if (rc < 0)
         return rc;
@@ -293,7 +293,7 @@ int bough_supervisor_wait(struct bough_supervisor *sv, struct bough_supervised h
 int bough_supervisor_actor(struct bough_supervisor *sv, struct bough_supervised handle,
                            struct bough_actor **ret_actor)
 {
-    struct child *c;
+    struct child *c = NULL;
     int rc = find(sv, handle, &c);
     if (rc < 0)
         return rc;
