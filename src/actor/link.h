@@ -35,7 +35,7 @@ struct link {
     const struct link_kind *kind;
 };
 
-/* Over a socket, which is taken over, also if this fails. 0, -ENOMEM, -EMFILE. */
+/* Over a Unix socket, which is taken over, also if this fails. 0, -ENOMEM, -EMFILE; -EPERM: another user's. */
 BOUGH_MUST_CHECK int link_socket_open(int fd, struct link **ret_link);
 
 /* Between two threads: the two ends of a pair, each for one run. 0, -ENOMEM. */

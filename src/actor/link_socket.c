@@ -557,11 +557,23 @@ static const struct link_kind socket_kind = {
     .free = socket_free,
 };
 
+/* Who has made the socket, or its pair, is the user that we are. */
+static int check_user(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return -errno;
+    return peer.uid == geteuid() ? 0 : -EPERM;
+}
+
 int link_socket_open(int fd, struct link **ret_link)
 {
     struct socket_link *s = sys_calloc(1, sizeof(*s));
     char *in = s ? sys_malloc(READ_AT_ONCE) : NULL;
-    int rc = in ? bough__fd_set_nonblocking(fd) : -ENOMEM;
+    int rc = in ? check_user(fd) : -ENOMEM;
+    if (rc >= 0)
+        rc = bough__fd_set_nonblocking(fd);
     if (rc >= 0)
         rc = bough__fd_adopt(fd);
     if (rc < 0) {

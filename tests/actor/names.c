@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "actor.h"
 
+#include <sys/mman.h>
+
 static int who(struct bough_call *call, void *state)
 {
     (void)state;
@@ -266,6 +268,33 @@ ACTOR_TEST(the_tree_shows_the_tasks_of_all_actors)
         CHECK_HAS(text, "waits: calls");
         free(text);
     }
+    return rc;
+}
+
+ACTOR_TEST(the_tree_of_all_comes_on_a_signal)
+{
+    int rc = 0, fd = memfd_create("stderr", 0), stderr_before = dup(2);
+    char text[16384] = "";
+    CHECK(dup2(fd, 2) == 2);
+    bough_with_actors (an, &rc) {
+        struct bough_actor *m1;
+        start_middle(an, place, "m1", "l1", &m1);
+        bough_with_nursery (n, &rc) {
+            rc = bough_nursery_start_service(n, bough_actor_tree_on_signal, NULL);
+            if (rc == 0)
+                rc = bough_checkpoint();
+            CHECK_EQ(raise(SIGUSR1), 0);
+            bough_fail_after (20 * BOUGH_SEC, &rc)
+                while (rc == 0 && !strstr(text, "actor l1 (leaf,")) {
+                    rc = bough_sleep(BOUGH_MS);
+                    CHECK(pread(fd, text, sizeof(text) - 1, 0) >= 0);
+                }
+        }
+    }
+    CHECK(dup2(stderr_before, 2) == 2);
+    close(stderr_before);
+    close(fd);
+    CHECK_EQ(rc, 0);
     return rc;
 }
 

@@ -274,6 +274,26 @@ static void put_head(struct near *near, struct frame_head head)
     put(near, &head, sizeof(head));
 }
 
+static int open_as_others(__attribute__((unused)) void *arg)
+{
+    struct link *link;
+    int fds[2];
+    CHECK_EQ(seteuid(65534), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_EQ(seteuid(0), 0);
+    CHECK_EQ(link_socket_open(fds[0], &link), -EPERM);
+    close(fds[1]);
+    return 0;
+}
+
+TEST(a_socket_of_another_user_is_refused)
+{
+    if (geteuid() != 0)
+        test_skip("only root can be two users");
+    CHECK_EQ(bough_run(open_as_others, NULL), 0);
+    bough_error_clear();
+}
+
 WIRE_TEST(a_frame_of_four_gigabytes_is_refused_before_it_comes)
 {
     put_head(near,
