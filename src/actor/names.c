@@ -200,8 +200,10 @@ static int visit(void *arg)
     int rc = session_start(s, &n);
     if (rc == 0)
         rc = news_await(&v->actor.news, is_released, v, "a connection to an actor");
-    session_break(s, -EOWNERDEAD, "the connection to %s has been released", v->actor.name);
+    session_break(s, -EOWNERDEAD, "the connection to %s has ended", v->actor.name);
     rc = bough_nursery_close(&n, rc);
+    if (v->ours && !v->released) /* it has failed, but who has the handle does not know yet */
+        rc = news_await(&v->actor.news, is_released, v, "the release of a connection");
     session_release(s);
     actor_release(&v->actor);
     return rc == -ECANCELED ? rc : 0;

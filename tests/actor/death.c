@@ -378,7 +378,8 @@ ACTOR_TEST(a_program_that_is_no_actor_is_a_clear_error)
         }
         struct bough_actor_spec spec = {
             .type = "mortal", .place = place, .program = "/nowhere/to/be/found"};
-        CHECK_EQ(bough_actor_start(an, &spec, &a), -ENOENT);
+        rc = bough_actor_start(an, &spec, &a);
+        CHECK(rc == -ENOENT || test_on_valgrind()); /* whose vfork() does not tell */
         CHECK(!a);
         rc = 0;
     }
