@@ -213,6 +213,7 @@ static int visit(void *arg)
 static int visit_start(struct names *n, int fd, const char *name, bool ours,
                        struct bough_nursery *host, struct bough_actor **ret_actor)
 {
+    const char *words = *name ? name : "the root";
     struct link *link;
     struct visit *v = sys_calloc(1, sizeof(*v));
     if (!v) {
@@ -231,8 +232,8 @@ static int visit_start(struct names *n, int fd, const char *name, bool ours,
     v->actor.pid = -1;
     v->actor.held = 1;
     v->actor.outcome.fd = -1;
-    snprintf(v->actor.name, sizeof(v->actor.name), "%s", name);
-    snprintf(s->peer, sizeof(s->peer), "%s", *name ? name : "who has found it");
+    snprintf(v->actor.name, sizeof(v->actor.name), "%s", words);
+    snprintf(s->peer, sizeof(s->peer), "%s", words);
     s->nameless = !*name;
     s->owner = &v->actor;
     s->called = serve_call;
@@ -485,7 +486,7 @@ static int look_for(struct names *n, const char *name, int64_t when, struct boug
     struct local_find l = {
         .names = n, .find.fd = -1, .wait = {.abort = stop_looking, .what = "an actor to be found"}};
     snprintf(l.find.name, sizeof(l.find.name), "%s", name);
-    snprintf(l.find.who, sizeof(l.find.who), "%s", n->self ? n->self : "the root");
+    snprintf(l.find.who, sizeof(l.find.who), "%s", n->self ? n->self : "");
     l.find.task = &l.wait;
     bough_list_init(&l.find.link);
     pursue(n, &l.find, when);

@@ -365,7 +365,11 @@ ACTOR_TEST(an_operation_knows_who_it_is_and_who_asks)
     CHECK(bough_actor_self() == NULL);
     CHECK(bough_actor_parent() == NULL);
     bough_with_actors (an, &rc) {
+        struct bough_actor *found;
         check_says(start(an, .type = "calc", .name = "me"), "who", "", "me of \"\"");
+        CHECK_RC(bough_actor_find("me", &found), 0);
+        check_says(found, "who", "", "me of \"\"");
+        bough_actor_release(found);
         struct bough_actor *office =
             start(an, .type = "office", .name = "o", .argument = BOUGH_BYTES(place));
         check_says(office, "through_child", "who", "o of \"child\"");
