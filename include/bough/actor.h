@@ -46,7 +46,8 @@
  *    somebody else (-ECANCELED, an error like any other); our own scope's cancel; the cancel that
  *    we asked for, which is no error; the value.
  *  - No process stays behind: each notices when its parent is gone, whoever was killed by whatever,
- *    stops what it does, and leaves within its grace.
+ *    stops what it does, and leaves within its grace. Those below an actor that the root of the tree
+ *    has started, and that has died, are killed when the root learns of it, which may be sooner.
  *
  * Processes are this program, started again: it turns into the actor before its main(), after the
  * constructors of the file with BOUGH_ACTOR and of those that come before it have run. Arguments
