@@ -421,6 +421,8 @@ static int forty_descriptors(void *arg)
 
 TEST(more_descriptors_than_frames_break_the_connection_and_leak_nothing)
 {
+    if (test_is_emulated())
+        test_skip("the emulator itself leaks what does not fit into a message");
     CHECK_EQ(bough_run(forty_descriptors, NULL), 0);
 }
 

@@ -270,12 +270,29 @@ CURL_TEST(an_answer_may_be_cut_off_or_reset_at_every_byte)
     return 0;
 }
 
+struct limit {
+    struct server *server;
+    struct bough_scope *scope;
+};
+
+static int limit_when_asked(void *arg)
+{
+    struct limit *limit = arg;
+    int rc = bough_event_wait(&limit->server->asked);
+    if (rc == 0)
+        bough_scope_set_deadline(limit->scope, bough_now() + 50 * BOUGH_MS);
+    return rc;
+}
+
 CURL_TEST(a_server_that_never_answers_is_timed_out)
 {
     struct page page;
     int rc = 0;
-    bough_fail_after (50 * BOUGH_MS, &rc)
-        rc = get(c, server, "/hang", &page);
+    bough_fail_after (BOUGH_NEVER, &rc) {
+        struct limit limit = {server, bough_scope_current()};
+        bough_with_background (limit_when_asked, &limit, &rc)
+            rc = get(c, server, "/hang", &page);
+    }
     CHECK_EQ(rc, -ETIMEDOUT);
     CHECK_EQ(server->answered, 1);
     return 0;

@@ -4,6 +4,7 @@
 
 #include <bough/signal.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 static struct bough_signals *open_for(int a, int b)
 {
@@ -18,7 +19,7 @@ static int receive(void *s)
 }
 
 /* How often the program's own handler was called. */
-static volatile sig_atomic_t own_calls;
+static atomic_int own_calls;
 
 static void own_handler(__attribute__((unused)) int number)
 {

@@ -33,7 +33,7 @@ static const char server_script[] =
     "cat hba >data/pg_hba.conf\n"
     "$as \"$bin/postgres\" -D data -k \"$dir\" -p \"$port\" -c listen_addresses=127.0.0.1 -c "
     "fsync=off \\\n"
-    "    -c shared_buffers=1MB -c max_connections=20 >server.log 2>&1 &\n"
+    "    -c shared_buffers=1MB -c max_connections=90 >server.log 2>&1 &\n"
     "server=$!\n"
     "until \"$bin/pg_isready\" -q -h \"$dir\" -p \"$port\"; do\n"
     "    kill -0 $server 2>/dev/null || { touch failed; exit 1; }\n"

@@ -1177,7 +1177,8 @@ PROCESS_TEST(orphans_of_a_group_that_become_ours_are_reaped_with_it)
     char byte;
     int rc = 0;
     /* As programs with actors in processes are, and the first process of a container. */
-    CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        test_skip("orphans go to init here"); /* an emulator does not know it */
     for (int i = 0; i < 20 && rc >= 0; i++) {
         bough_with_process (p, &options, &rc) {
             CHECK_EQ(bough_stream_receive_some(bough_process_stdout(p), &byte, 1), 1);
