@@ -1,5 +1,5 @@
-/* Our side of the measures of actors. CPU time of both sides; see floor_actors.c for what it is compared
- * with.
+/* Our side of the measures of actors. CPU time of both sides; see floor_actors.c for what it is
+ * compared with.
  * SPDX-License-Identifier: MIT */
 #include "actors.h"
 

@@ -1,9 +1,10 @@
-/* What two threads or processes need at the least to talk: sockets, eventfds and epoll, as a loop must
- * use them, and nothing else.
+/* What two threads or processes need at the least to talk: sockets, eventfds and epoll, as a loop
+ * must use them, and nothing else.
  *
- * A call is a write, a sleep in epoll and a read on each side. A stream of small messages is one write of
- * many, and a copy of each; the stream of large ones a ring in shared memory, into which and out of which
- * they are copied. A start is that of this very program, by posix_spawn(), to its exit.
+ * A call is a write, a sleep in epoll and a read on each side. A stream of small messages is one
+ * write of many, and a copy of each; the stream of large ones a ring in shared memory, into which
+ * and out of which they are copied. A start is that of this very program, by posix_spawn(), to its
+ * exit.
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <signal.h>

@@ -1,9 +1,9 @@
 /* A tree of actors, three levels deep, whose middle is killed.
  *
- * An office is an actor with two clerks, actors of its own: in processes, or with "--place thread" all in
- * one. The clerks are found by name from the top, and the tasks of all of them are one tree. Then the
- * office is killed (kill -9), while a clerk is busy for us: the call fails, the block ends with what has
- * happened, and nobody is left of the tree.
+ * An office is an actor with two clerks, actors of its own: in processes, or with "--place thread"
+ * all in one. The clerks are found by name from the top, and the tasks of all of them are one tree.
+ * Then the office is killed (kill -9), while a clerk is busy for us: the call fails, the block ends
+ * with what has happened, and nobody is left of the tree.
  * SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* A quote service, and its customers: dialogues with an actor, some of them slow.
  *
- * The market is an actor, in a process or with "--place thread" in a thread. A task of its own moves the
- * prices; each customer has a dialogue with it, a stream of messages to and fro. The fast one sees every
- * price. The slow one takes its time: its window fills, the market's send waits, and what it cannot be told
- * in time it misses and is told that it did; nobody's memory grows, and nobody waits for anybody else. The
- * third one names limits while prices come, on the same stream.
+ * The market is an actor, in a process or with "--place thread" in a thread. A task of its own
+ * moves the prices; each customer has a dialogue with it, a stream of messages to and fro. The fast
+ * one sees every price. The slow one takes its time: its window fills, the market's send waits, and
+ * what it cannot be told in time it misses and is told that it did; nobody's memory grows, and
+ * nobody waits for anybody else. The third one names limits while prices come, on the same stream.
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>

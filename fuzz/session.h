@@ -1,6 +1,6 @@
 /* A session with a peer who sends what he likes: the bytes go over a real socket into an end that
- * serves a few operations, and has a call and a dialogue open itself. When they are over, so is all.
- * For fuzz/session.c and tests/actor/fuzzed.c.
+ * serves a few operations, and has a call and a dialogue open itself. When they are over, so is
+ * all. For fuzz/session.c and tests/actor/fuzzed.c.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -46,8 +46,9 @@
  *    somebody else (-ECANCELED, an error like any other); our own scope's cancel; the cancel that
  *    we asked for, which is no error; the value.
  *  - No process stays behind: each notices when its parent is gone, whoever was killed by whatever,
- *    stops what it does, and leaves within its grace. Those below an actor that the root of the tree
- *    has started, and that has died, are killed when the root learns of it, which may be sooner.
+ *    stops what it does, and leaves within its grace. Those below an actor that the root of the
+ *    tree has started, and that has died, are killed when the root learns of it, which may be
+ *    sooner.
  *
  * Processes are this program, started again: it turns into the actor before its main(), after the
  * constructors of the file with BOUGH_ACTOR and of those that come before it have run. Arguments
@@ -168,9 +169,9 @@ struct bough_actor_spec {
 /* Start an actor and wait until it is up: identified, and its setup has ended well. It ends with
  * the block 'an' at the latest. 'ret_actor' is good until then. A checkpoint; cancelled, nothing is
  * left of it. 0; what its setup failed with, as recorded there; -ENOENT: no such type, or program;
- * -EOWNERDEAD: it died meanwhile; -EPROTO: a program that is no bough actor, or another version (one
- * that says no word is waited for: put a timeout around the start); -EAGAIN, -EMFILE, -ENOMEM: no
- * thread or process to be had; -EBADF: the block has ended; -EMSGSIZE. */
+ * -EOWNERDEAD: it died meanwhile; -EPROTO: a program that is no bough actor, or another version
+ * (one that says no word is waited for: put a timeout around the start); -EAGAIN, -EMFILE, -ENOMEM:
+ * no thread or process to be had; -EBADF: the block has ended; -EMSGSIZE. */
 BOUGH_MUST_CHECK int bough_actor_start(struct bough_actors *an, const struct bough_actor_spec *spec,
                                        struct bough_actor **ret_actor);
 #define bough_actor_start(...) /* a compound literal in it has commas */                           \

@@ -1,7 +1,10 @@
 /* Exit pools: managers that are entered and exited in parallel.
  *
  *     struct bough_resource all[] = {
- *         {.fn = database, .arg = &config}, {.fn = upstream, .arg = "a"}, {.fn = upstream, .arg = "b"}};
+ *         {.fn = database, .arg = &config},
+ *         {.fn = upstream, .arg = "a"},
+ *         {.fn = upstream, .arg = "b"},
+ *     };
  *     bough_with_all (all, 3, &rc) {
  *         rc = work(all[0].value, all[1].value, all[2].value);
  *     }

@@ -28,12 +28,12 @@
  *     _        nil                                   any value, which is skipped
  *     [...]    an array of these values; unpacked it must have as many
  *     [*i]     size_t, const int *;  size_t *, const int **   an array of one kind: i I u U f
- *     {s:...}  a map: a key (const char *) before each value. Unpacked the keys are looked for: others
- *              may be there, in any order; with s? instead of s one may be missing, and its variables
- *              stay as they are
+ *     {s:...}  a map: a key (const char *) before each value. Unpacked the keys are looked for:
+ *              others may be there, in any order; with s? instead of s one may be missing, and its
+ *              variables stay as they are
  *
- * An idea of Jansson's json_pack(). The encoding is that of https://msgpack.org, by msgpack-c. None of
- * this blocks, or belongs to a run.
+ * An idea of Jansson's json_pack(). The encoding is that of https://msgpack.org, by msgpack-c. None
+ * of this blocks, or belongs to a run.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -49,10 +49,10 @@ struct bough_unpacked {
     void *zone; /* private */
 };
 
-/* Decode one value, which is all of 'bytes', into variables, which stay as they are if this fails. 0;
- * -EPROTO: it is no MessagePack, nested deeper than 30, or not what the format says: the failure tells where and
- * what came;
- * -ENOMEM (then some may have been set). A format that makes no sense panics. */
+/* Decode one value, which is all of 'bytes', into variables, which stay as they are if this fails.
+ * 0; -EPROTO: it is no MessagePack, nested deeper than 30, or not what the format says: the failure
+ * tells where and what came; -ENOMEM (then some may have been set). A format that makes no sense
+ * panics. */
 BOUGH_MUST_CHECK int bough_unpack(struct bough_bytes bytes, struct bough_unpacked *ret_unpacked,
                                   const char *format, ...);
 void bough_unpacked_free(struct bough_unpacked *u); /* again is fine */

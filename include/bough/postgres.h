@@ -7,8 +7,8 @@
  *     {
  *         const char *values[] = {name, id};
  *         struct pg_result *result;
- *         int rc = bough_postgres_query(p, "UPDATE users SET name = $1 WHERE id = $2 RETURNING old",
- *                                       2, values, &result);
+ *         int rc = bough_postgres_query(
+ *             p, "UPDATE users SET name = $1 WHERE id = $2 RETURNING old", 2, values, &result);
  *         if (rc < 0)
  *             return rc;                                  // the detail has SQLSTATE and message
  *         for (int i = 0; i < PQntuples(result); i++)

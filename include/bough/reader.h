@@ -8,7 +8,7 @@
  *         char *line;
  *         int rc;
  *         bough_reader_init(&r, c->stream, buffer, sizeof(buffer));
- *         while ((rc = bough_reader_line(&r, 512, &line, NULL)) == 1) { // "HELO there\r\n": "HELO there"
+ *         while ((rc = bough_reader_line(&r, 512, &line, NULL)) == 1) { // without its "\r\n"
  *             if (strcmp(line, "QUIT") == 0)
  *                 return 0;
  *             if ((rc = answer(c->stream, line)) < 0)

@@ -73,8 +73,8 @@ static bool back(struct arena_out *a, uint64_t to)
     return true;
 }
 
-/* A payload lies in one piece: what is left before the end of the ring is skipped. An empty ring starts
- * over in front, where it has memory and is in the cache. */
+/* A payload lies in one piece: what is left before the end of the ring is skipped. An empty ring
+ * starts over in front, where it has memory and is in the cache. */
 bool arena_reserve(struct arena_out *a, size_t size, uint64_t *ret_place)
 {
     if (!a->words || !look(a))

@@ -154,8 +154,8 @@ static int stopping(struct bough_actor *actor)
     return bough_fail(-EPIPE, "the actor %s is stopping", actor->name);
 }
 
-/* A link that has ended takes nothing any more; then the session is about to break, and what is open
- * on it is told why. */
+/* A link that has ended takes nothing any more; then the session is about to break, and what is
+ * open on it is told why. */
 static int ask(struct asking *a, struct bough_actor *actor, const char *operation,
                struct bough_bytes request, unsigned flags)
 {

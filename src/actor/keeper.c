@@ -195,8 +195,8 @@ static int be_up(struct bough_actor *a)
 
 /* --- the end --- */
 
-/* Also to one that has not been heard of yet: a thread can only be asked. Who calls one that is dying
- * is not told that it is stopping, but, a little later, that it has died. */
+/* Also to one that has not been heard of yet: a thread can only be asked. Who calls one that is
+ * dying is not told that it is stopping, but, a little later, that it has died. */
 static void say_bye(struct bough_actor *a, bool hard)
 {
     struct bough_bytes why = hard ? bough_text(a->reason) : BOUGH_NO_BYTES;

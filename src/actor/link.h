@@ -16,8 +16,8 @@ struct link_kind {
      * -1) is taken over if that succeeds. 0; -EPIPE: the other end is gone; -ENOMEM. */
     int (*send)(struct link *l, const struct frame_head *head, const struct bough_bytes *parts,
                 int fd);
-    /* Wait for the next frame. 1; 0: the other end has closed, or was killed; -EPROTO: it sent what is none; other
-     * errors; -ECANCELED. */
+    /* Wait for the next frame. 1; 0: the other end has closed, or was killed; -EPROTO: it sent what
+     * is none; other errors; -ECANCELED. */
     int (*receive)(struct link *l, struct frame *ret_frame);
     /* Wait until not too much is queued. 0, -EPIPE, -ECANCELED. */
     int (*wait_room)(struct link *l);
@@ -35,7 +35,8 @@ struct link {
     const struct link_kind *kind;
 };
 
-/* Over a Unix socket, which is taken over, also if this fails. 0, -ENOMEM, -EMFILE; -EPERM: another user's. */
+/* Over a Unix socket, which is taken over, also if this fails. 0, -ENOMEM, -EMFILE; -EPERM: another
+ * user's. */
 BOUGH_MUST_CHECK int link_socket_open(int fd, struct link **ret_link);
 
 /* Between two threads: the two ends of a pair, each for one run. 0, -ENOMEM. */

@@ -11,8 +11,8 @@ struct place_kind {
     /* See to it that it ends, by all means that there are; there may be none. May wait for that,
      * and cannot be cancelled. */
     void (*stop)(struct place *p);
-    /* Has it ended otherwise than by coming to its end, or by stop()? 0, or < 0 and in words how. It has
-     * ended. */
+    /* Has it ended otherwise than by coming to its end, or by stop()? 0, or < 0 and in words how.
+     * It has ended. */
     int (*died)(struct place *p, char *how, size_t size);
     /* It has ended. */
     void (*free)(struct place *p);

@@ -4,10 +4,10 @@
  *     the pump (a task)    sends what is queued
  *
  * What has to be said and cannot be, for want of memory, breaks the session, and so does a frame
- * that cannot be: the link is hung up, so both ends learn of that, and nothing hangs. A session that
- * is broken fails all that is open on it, with the reason, and all that comes later; but if the
- * other end is an actor that was started here, what is open fails when that is over, so that nothing
- * still runs there.
+ * that cannot be: the link is hung up, so both ends learn of that, and nothing hangs. A session
+ * that is broken fails all that is open on it, with the reason, and all that comes later; but if
+ * the other end is an actor that was started here, what is open fails when that is over, so that
+ * nothing still runs there.
  *
  * Contexts are numbered by who opens them: the near end even, the far end odd.
  * SPDX-License-Identifier: MIT */
@@ -48,8 +48,8 @@ struct session {
     void (*lost)(struct session *s, int code);
     /* It has not acknowledged a cancel for so long. */
     void (*stuck)(struct session *s);
-    /* Somebody looks at it, or does no more: a call may see the end of its session only after that. NULL: it
-     * outlives all calls anyway. */
+    /* Somebody looks at it, or does no more: a call may see the end of its session only after that.
+     * NULL: it outlives all calls anyway. */
     void (*hold)(struct session *s, bool on);
     int64_t grace;
     bool impatient;                /* nor ended what was cancelled */

@@ -1,9 +1,9 @@
 /* Spare memory: a thread keeps what it frees for the next who wants about as much.
  *
- * For blocks that come and go many times a second in the size of pages: freed ones at the end of the heap
- * are given back to the system again and again, and come back a page fault at a time, which costs more
- * than all that is done with them. Here, at most SPARE_MOST bytes a thread stay, until it ends or
- * spare_trim() says that they are not needed.
+ * For blocks that come and go many times a second in the size of pages: freed ones at the end of
+ * the heap are given back to the system again and again, and come back a page fault at a time,
+ * which costs more than all that is done with them. Here, at most SPARE_MOST bytes a thread stay,
+ * until it ends or spare_trim() says that they are not needed.
  *
  * Sizes are rounded up to quarters of a power of two. Any thread may free what another one has got.
  * Checking tools see every block come and go: under ASan, TSan and Valgrind nothing is kept.

@@ -28,8 +28,8 @@ int bough_address_parse(const char *text, unsigned port, struct bough_address *r
     return 0;
 }
 
-/* A path ends at its first zero byte, if there is one; an abstract name begins with one and may have
- * more of them. */
+/* A path ends at its first zero byte, if there is one; an abstract name begins with one and may
+ * have more of them. */
 static void format_unix(const struct sockaddr_un *un, size_t size, char *text, size_t text_size)
 {
     char name[sizeof(un->sun_path) + 1] = "(no name)";

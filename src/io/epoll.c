@@ -2,12 +2,11 @@
  *
  * Two kinds of descriptors. Those that are ours (adopted) are registered once, for edges: who waits
  * has seen it drained, so the next edge is news, and an edge that finds nobody is remembered in
- * 'pending'. Edges of room to write are asked for by the first who waits for them: a Unix socket has
- * one each time that its peer reads, and nearly always nobody cares; who asks is told at once if there
- * is room already. A stream's end may come in one edge with its last data, so
- * once that was seen the next watch says "try", and asks the kernel for the state anew. Foreign
- * ones are registered for one shot at each wait, which reports a level: readable means readable
- * now.
+ * 'pending'. Edges of room to write are asked for by the first who waits for them: a Unix socket
+ * has one each time that its peer reads, and nearly always nobody cares; who asks is told at once
+ * if there is room already. A stream's end may come in one edge with its last data, so once that
+ * was seen the next watch says "try", and asks the kernel for the state anew. Foreign ones are
+ * registered for one shot at each wait, which reports a level: readable means readable now.
  *
  * The kernel forgets a descriptor that is closed, and tells nobody: io/watches asks after those
  * that might be.

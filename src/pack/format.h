@@ -7,8 +7,8 @@
 /* Past what is for the eye only. */
 const char *format_skip(const char *at);
 
-/* How many values (of a map: pairs) are in the brackets that 'at' is behind the opening one of. A format
- * that does not close them panics. */
+/* How many values (of a map: pairs) are in the brackets that 'at' is behind the opening one of. A
+ * format that does not close them panics. */
 size_t format_count(const char *format, const char *at);
 
 /* It makes no sense at this place: panics. */

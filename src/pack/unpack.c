@@ -1,7 +1,7 @@
 /* MessagePack to values, checked against a format.
  *
- * The format is walked twice: the first time everything is checked and arrays and texts are made, the second
- * time the variables are set. So they stay as they are if it fails.
+ * The format is walked twice: the first time everything is checked and arrays and texts are made,
+ * the second time the variables are set. So they stay as they are if it fails.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <limits.h>
@@ -316,8 +316,9 @@ static int walk(struct unpacking *u, const msgpack_object *o, bool sets)
     return rc;
 }
 
-/* How many bytes follow the first one of a value: its length or number, if it has a fixed width ('*ret_body'
- * is what comes after them), and how many values are in it. False: there is no such first byte. */
+/* How many bytes follow the first one of a value: its length or number, if it has a fixed width
+ * ('*ret_body' is what comes after them), and how many values are in it. False: there is no such
+ * first byte. */
 static bool shape_of(unsigned char first, const unsigned char *rest, size_t left, size_t *ret_width,
                      uint64_t *ret_body, uint64_t *ret_values)
 {
@@ -350,8 +351,8 @@ static bool shape_of(unsigned char first, const unsigned char *rest, size_t left
 
 enum { DEPTH_MOST = 30 /* of msgpack-c it is 32 */ };
 
-/* Is there as much as is announced, and not too deep? NULL, or what is wrong. msgpack-c takes memory for arrays
- * before it sees what is in them, so that five bytes could ask for gigabytes. */
+/* Is there as much as is announced, and not too deep? NULL, or what is wrong. msgpack-c takes
+ * memory for arrays before it sees what is in them, so that five bytes could ask for gigabytes. */
 static const char *flaw_of(struct bough_bytes bytes)
 {
     const unsigned char *at = bytes.data;

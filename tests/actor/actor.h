@@ -1,5 +1,5 @@
-/* What the tests of actors share: each runs with its actors in threads and again in processes, in real
- * time; afterwards no child, no descriptor and no thread may be left.
+/* What the tests of actors share: each runs with its actors in threads and again in processes, in
+ * real time; afterwards no child, no descriptor and no thread may be left.
  *
  *     ACTOR_TEST(a_call_gets_its_reply)
  *     {

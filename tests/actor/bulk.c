@@ -1,5 +1,5 @@
-/* Large payloads: through memory that both ends share, and over the socket when that is not to be had.
- * Most are driven over the two ends of a link in one run; hostile ends speak to one by hand.
+/* Large payloads: through memory that both ends share, and over the socket when that is not to be
+ * had. Most are driven over the two ends of a link in one run; hostile ends speak to one by hand.
  * SPDX-License-Identifier: MIT */
 #include "actor.h"
 
@@ -188,7 +188,8 @@ static size_t mixed_size(int i)
     return ARENA_FROM - 2000 + (size_t)(i * 37 % 60) * 1000;
 }
 
-/* As many as are more than an arena holds: the others overtake nothing, and are overtaken by none. */
+/* As many as are more than an arena holds: the others overtake nothing, and are overtaken by none.
+ */
 LINK_TEST(what_finds_no_room_in_the_arena_keeps_its_turn, 2)
 {
     enum { MANY = 100 };

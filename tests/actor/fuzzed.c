@@ -1,5 +1,5 @@
-/* Hostile peers: valid sessions with something wrong in them, over a real socket. Each ends when its
- * bytes do, and leaves nothing. fuzz/session.c looks for more of them.
+/* Hostile peers: valid sessions with something wrong in them, over a real socket. Each ends when
+ * its bytes do, and leaves nothing. fuzz/session.c looks for more of them.
  * SPDX-License-Identifier: MIT */
 #include "actor.h"
 

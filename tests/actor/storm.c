@@ -1,9 +1,9 @@
-/* Kill storms: the root, the one in the middle or the leaf of a tree of three processes is killed, in
- * each phase of its life, while it works. Whoever it is, the others are gone soon after, and nobody
- * is left: no orphan, no zombie, no descriptor.
+/* Kill storms: the root, the one in the middle or the leaf of a tree of three processes is killed,
+ * in each phase of its life, while it works. Whoever it is, the others are gone soon after, and
+ * nobody is left: no orphan, no zombie, no descriptor.
  *
- * The test is not in the tree: it is the subreaper of all, so it sees whoever stays behind. It learns
- * of the phase from a page that all share. BOUGH_STORM=200: so many times each; ./dev storm.
+ * The test is not in the tree: it is the subreaper of all, so it sees whoever stays behind. It
+ * learns of the phase from a page that all share. BOUGH_STORM=200: so many times each; ./dev storm.
  * SPDX-License-Identifier: MIT */
 #include "actor.h"
 

@@ -270,7 +270,8 @@ TASK_TEST(two_blocks_may_stand_in_one_line)
     bough_move_on_after (BOUGH_SEC, &a) { a = 1; } bough_move_on_after (BOUGH_SEC, &b) { b = 2; }
     CHECK_EQ(a, 1);
     CHECK_EQ(b, 2);
-    bough_move_on_after (2 * BOUGH_SEC, &a) { bough_fail_after (BOUGH_SEC, &b) { b = bough_sleep_forever(); } a = 3; }
+    bough_move_on_after (2 * BOUGH_SEC, &a) {
+        bough_fail_after (BOUGH_SEC, &b) { b = bough_sleep_forever(); } a = 3; }
     /* clang-format on */
     CHECK_EQ(a, 3);
     CHECK_EQ(b, -ETIMEDOUT);

@@ -343,7 +343,8 @@ TASK_TEST(a_wait_may_be_in_the_tasks_own_room_and_a_wake_may_bring_a_failure_wit
     return rc;
 }
 
-/* A cancel that comes while a call has let the others run, before it did anything, is its result. */
+/* A cancel that comes while a call has let the others run, before it did anything, is its result.
+ */
 static int cancels(void *scope)
 {
     bough_scope_cancel(scope, NULL);

@@ -160,7 +160,8 @@ VIRTUAL_IO_TEST(families_take_turns_whichever_comes_first)
     return check_dial(&d, 4, 750 * BOUGH_MS); /* 6 4 6 4 */
 }
 
-/* There is room in its queue after all, and its next attempt (the kernel's, really a second later) gets through. */
+/* There is room in its queue after all, and its next attempt (the kernel's, really a second later)
+ * gets through. */
 VIRTUAL_IO_TEST(who_was_silent_may_win_in_the_end)
 {
     struct dial d = {.places = {is_silent("127.0.0.1"), is_silent("127.0.0.2")}, .count = 2};

@@ -269,7 +269,8 @@ static int send_one(void *u)
     return bough_udp_send(u, "x", 1);
 }
 
-/* The loopback never makes a sender wait, so put a socket pair in the place of it: its buffer fills up. */
+/* The loopback never makes a sender wait, so put a socket pair in the place of it: its buffer fills
+ * up. */
 IO_TEST(a_send_waits_for_room_and_may_be_cancelled_and_closed)
 {
     struct ends e;

@@ -369,7 +369,8 @@ static int work_in_all_at_once(void *arg)
     return rc;
 }
 
-/* A job that is handed to a thread that sleeps may be taken by one that was just done: the sleeper is free again then. */
+/* A job that is handed to a thread that sleeps may be taken by one that was just done: the sleeper
+ * is free again then. */
 TEST(a_thread_whose_job_was_taken_by_another_is_not_forgotten)
 {
     struct runner r = {.count = 20000};
