@@ -1,17 +1,11 @@
 /* Names: who is called what in the tree of actors, and connections between those who are not parent
- * and child.
- *
- * Each run knows the names below it: the keeper of an actor adds its own, and from there they are
- * told upwards, so the root knows all. Who looks for a name asks itself, then upwards. Who knows it
- * makes a socket pair, and sends one end down to who has the name and the other to who wants it,
- * each run on the way passing it on. So names live as long as the actors, and nobody has to listen
- * anywhere.
+ * and child. What comes and goes here keeps the directory (actor/directory.h) and answers searches
+ * (actor/find.h); what they find is visited (actor/visit.h). So names live as long as the actors,
+ * and nobody has to listen anywhere.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "actor/handle.h"
-
-enum { FIND_NOW, FIND_WHEN_IT_COMES, FIND_NO_MORE };
 
 struct names;
 struct service;
