@@ -92,11 +92,8 @@ static int check(const struct bough_actors *an, const struct bough_actor_spec *s
         return bough_fail(-EINVAL, "no such place for an actor: %d", (int)spec->place);
     if (strlen(spec->type) >= ACTOR_NAME || (spec->name && strlen(spec->name) >= ACTOR_NAME))
         return bough_fail(-EINVAL, "the names of actors have at most %d bytes", ACTOR_NAME - 1);
-    if (!spec->program && !type_find(spec->type))
-        return bough_fail(-ENOENT,
-                          "the program has no actor of the type \"%s\": BOUGH_ACTOR(%s, ...)",
-                          spec->type, spec->type);
-    return dialogue_check_size(spec->argument.size);
+    int rc = type_check(spec->type, spec->program);
+    return rc < 0 ? rc : dialogue_check_size(spec->argument.size);
 }
 
 static unsigned next_number(void)

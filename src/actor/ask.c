@@ -38,11 +38,15 @@ static void wake_waiter(struct asking *a)
     a->waiter = NULL;
 }
 
+/* As it was asked to be. */
+static bool is_cancelled(const struct asking *a)
+{
+    return a->outcome.head.type == FRAME_CANCELLED && a->outcome.head.flags & FRAME_AS_ASKED;
+}
+
 static bool is_failure(const struct asking *a)
 {
-    unsigned type = a->outcome.head.type;
-    return type != FRAME_REPLY &&
-           !(type == FRAME_CANCELLED && a->outcome.head.flags & FRAME_AS_ASKED);
+    return a->outcome.head.type != FRAME_REPLY && !is_cancelled(a);
 }
 
 static void settle(struct asking *a)
@@ -126,14 +130,15 @@ static void cancel(struct asking *a, const char *reason)
 struct waiting {
     struct bough_wait wait;
     struct asking *asking;
+    const struct bough_scope *scope; /* of who waits: it is cancelled by others */
 };
 
 /* The scope is cancelled: tell them, and wait on. */
 static bool hand_on(struct bough_wait *wait)
 {
-    struct asking *a = bough_container_of(wait, struct waiting, wait)->asking;
-    const char *reason = bough_scope_reason(bough_scope_current());
-    cancel(a, reason ? reason : "the caller is cancelled");
+    struct waiting *w = bough_container_of(wait, struct waiting, wait);
+    const char *reason = bough_scope_reason(w->scope);
+    cancel(w->asking, reason ? reason : "the caller is cancelled");
     return false;
 }
 
@@ -141,7 +146,8 @@ static bool hand_on(struct bough_wait *wait)
 static void wait_for_news(struct asking *a, bool deaf)
 {
     struct waiting w = {.wait = {.abort = deaf ? NULL : hand_on, .what = "an actor's answer"},
-                        .asking = a};
+                        .asking = a,
+                        .scope = bough_scope_current()};
     a->waiter = &w.wait;
     (void)bough_wait(&w.wait);
     a->waiter = NULL;
@@ -198,9 +204,15 @@ static int cancelled_by_others(struct asking *a)
                       frame_text(&a->outcome));
 }
 
-/* What the outcome is as a result, with the value taken out. 'ours': what a cancel as asked for is.
- */
-static int outcome_of(struct asking *a, int ours, struct bough_message *ret_value)
+/* The cancel that was handed on, and did what it should: of our scope, with its reason. */
+static int cancelled_by_us(void)
+{
+    int rc = bough_checkpoint_if_cancelled();
+    return rc < 0 ? rc : bough_fail(-ECANCELED, "the caller was cancelled, and is no more");
+}
+
+/* What the outcome is as a result, with the value taken out. A cancel as asked for is 0, too. */
+static int outcome_of(struct asking *a, struct bough_message *ret_value)
 {
     switch (a->outcome.head.type) {
     case FRAME_REPLY:
@@ -214,7 +226,7 @@ static int outcome_of(struct asking *a, int ours, struct bough_message *ret_valu
     case FRAME_ERROR:
         return failure_unpack(a->outcome.data, a->outcome.head.value);
     case FRAME_CANCELLED:
-        return a->outcome.head.flags & FRAME_AS_ASKED ? ours : cancelled_by_others(a);
+        return is_cancelled(a) ? 0 : cancelled_by_others(a);
     default:
         return session_failed(a->d.session);
     }
@@ -237,7 +249,7 @@ int bough_call(struct bough_actor *actor, const char *operation, struct bough_by
     while (!a.settled)
         wait_for_news(&a, a.cancelled);
     struct bough_message reply = {0};
-    rc = outcome_of(&a, -ECANCELED, &reply);
+    rc = is_cancelled(&a) ? cancelled_by_us() : outcome_of(&a, &reply);
     if (rc == 0 && ret_reply)
         *ret_reply = reply;
     else
@@ -263,9 +275,9 @@ static int enter(struct bough_dialogue_block *b, struct asking *a)
             wait_for_news(a, true);
         return bough_fail_text(-ENOMEM, "no memory for the value of a dialogue");
     }
-    int rc = outcome_of(a, -ECANCELED, NULL);
+    int rc = outcome_of(a, NULL);
     if (rc == 0 && a->cancelled)
-        return -ECANCELED;
+        return cancelled_by_us();
     return rc < 0 ? rc
                   : bough_fail(-EPROTO, "the operation has ended without bough_call_started()");
 }
@@ -318,7 +330,7 @@ static int leave(struct bough_dialogue_block *b, int rc)
         wait_for_news(a, true);
     if (a->d.failed) { /* of which the body may have learned */
         (void)bough_catch_echo(&rc, a->d.session->broken ? a->d.session->broken : -EPIPE);
-        rc = bough_keep(rc, outcome_of(a, 0, NULL));
+        rc = bough_keep(rc, outcome_of(a, NULL));
     }
     b->dialogue = NULL;
     asking_release(a);
@@ -375,7 +387,7 @@ int bough_dialogue_result(struct bough_dialogue *d, struct bough_message *ret_re
         return bough_error_echo(bough_fail_text(-EPIPE, "the operation has failed"));
     if (ret_reply)
         *ret_reply = (struct bough_message){0};
-    return outcome_of(a, 0, ret_reply);
+    return outcome_of(a, ret_reply);
 }
 
 void bough_dialogue_cancel(struct bough_dialogue *d, const char *reason)

@@ -20,7 +20,7 @@ struct packing {
 };
 
 /* The tasks of an actor are below the one that has its name; there may be none, or a strange one.
- */
+ * Who is no actor has no name. */
 static void pack_leaf(struct packing *p, const struct bough_error *leaf, const char *actor)
 {
     size_t i = p->leaves++;
@@ -29,7 +29,8 @@ static void pack_leaf(struct packing *p, const struct bough_error *leaf, const c
     p->numbers[i][0] = bough_error_code(leaf);
     p->numbers[i][1] = bough_error_line(leaf);
     size_t length = strlen(actor);
-    bool told = strncmp(task, actor, length) == 0 && (task[length] == '/' || !task[length]);
+    bool told =
+        strncmp(task, actor, length) == 0 && (length == 0 || task[length] == '/' || !task[length]);
     snprintf(p->paths[i], sizeof(p->paths[i]), "%s%s%s", told ? "" : actor,
              told || !*task ? "" : "/", task);
     fields[0] = (struct bough_bytes)BOUGH_BYTES(p->numbers[i][0]);
@@ -39,10 +40,17 @@ static void pack_leaf(struct packing *p, const struct bough_error *leaf, const c
     fields[4] = field_of_text(p->paths[i]);
 }
 
+/* A bare code has no words, but a task that it came from. */
+static struct bough_error *record_of(int rc)
+{
+    struct bough_error *e = bough_error_detach(rc);
+    return e ? e : bough_error_detach(bough_fail_text(rc, ""));
+}
+
 struct bough_frame_data *failure_pack(int rc, const char *actor)
 {
     struct bough_frame_data *data = NULL;
-    struct bough_error *e = bough_error_detach(rc);
+    struct bough_error *e = record_of(rc);
     struct packing *p = e ? sys_calloc(1, sizeof(*p)) : NULL;
     if (p) {
         const struct bough_error *leaf = bough_error_first(e) ? bough_error_first(e) : e;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "actor/pool_worker.h"
+#include "actor/type.h"
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/wait.h"
@@ -36,7 +37,7 @@ static int fill_options(struct bough_pool_options *o)
                           "%d, and no negative period",
                           o->workers, o->restarts, (long long)o->period, WORKERS_MOST,
                           RESTARTS_MOST);
-    return 0;
+    return type_check(o->type, o->program);
 }
 
 static void pool_free(struct bough_pool *p)

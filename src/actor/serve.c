@@ -54,13 +54,18 @@ static void say_failed(struct session *s, uint64_t context, const char *actor, i
     frame_data_free(data);
 }
 
+/* A failure is told, whatever was cancelled: also that of a cleanup. */
 static void say_outcome(struct bough_call *c, int rc)
 {
     struct session *s = c->d.session;
     uint64_t context = dialogue_number(&c->d);
     bool as_asked = bough_scope_cancelled_caught(&c->scope);
     bool by_others = bough_effective_deadline() == INT64_MIN; /* who stop the actor */
-    if (by_others && (as_asked || rc == -ECANCELED)) {
+    if (rc < 0 && rc != -ECANCELED) {
+        if (by_others) /* beside it their cancel is not told */
+            (void)bough_catch(&rc, -ECANCELED);
+        say_failed(s, context, c->service->name, rc);
+    } else if (by_others && (as_asked || rc == -ECANCELED)) {
         const char *reason = bough_scope_reason(bough_scope_current());
         session_say(s, FRAME_CANCELLED, context, 0,
                     bough_text(reason ? reason : "the actor is stopped"));

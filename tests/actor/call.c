@@ -398,6 +398,7 @@ ACTOR_TEST(a_run_that_is_no_actor_cannot_be_called_by_its_actors)
         struct bough_actor *calc = start(an, .type = "calc");
         CHECK_EQ(bough_call(calc, "call_parent", bough_text("who"), NULL), -ENOSYS);
         CHECK_HAS(WHY, "is no actor");
+        CHECK(!strstr(bough_error_task(bough_error_last()), "//"));
     }
     return rc;
 }

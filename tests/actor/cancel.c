@@ -30,6 +30,13 @@ static int fail_when_cancelled(struct bough_call *call, void *state)
     return bough_fail(-EIO, "cleaning up failed");
 }
 
+/* Both: cancelled, and it could not clean up. */
+static int fail_beside_the_cancel(struct bough_call *call, void *state)
+{
+    int rc = hang(call, state);
+    return bough_keep(rc, bough_fail(-EIO, "cleaning up failed"));
+}
+
 static int reply_when_cancelled(struct bough_call *call, void *state)
 {
     (void)hang(call, state);
@@ -66,15 +73,17 @@ static int relay(struct bough_call *call, void *state)
     return bough_call(state, name, BOUGH_NO_BYTES, NULL);
 }
 
-static const struct bough_operation operations[] = {{"hang", hang},
-                                                    {"hang_slowly", hang_slowly},
-                                                    {"fail_when_cancelled", fail_when_cancelled},
-                                                    {"reply_when_cancelled", reply_when_cancelled},
-                                                    {"quick", quick},
-                                                    {"says_cancelled", says_cancelled},
-                                                    {"times_out", times_out},
-                                                    {"relay", relay},
-                                                    {0}};
+static const struct bough_operation operations[] = {
+    {"hang", hang},
+    {"hang_slowly", hang_slowly},
+    {"fail_when_cancelled", fail_when_cancelled},
+    {"reply_when_cancelled", reply_when_cancelled},
+    {"quick", quick},
+    {"says_cancelled", says_cancelled},
+    {"fail_beside_the_cancel", fail_beside_the_cancel},
+    {"times_out", times_out},
+    {"relay", relay},
+    {0}};
 BOUGH_ACTOR(worker, .operations = operations);
 
 static int with_worker(struct bough_manager *self, void *arg)
@@ -222,6 +231,60 @@ ACTOR_TEST(a_failure_while_cleaning_up_is_what_the_cancelled_caller_gets)
             rc = bough_call(w, "fail_when_cancelled", BOUGH_NO_BYTES, NULL);
         CHECK_EQ(rc, -EIO);
         CHECK_STR(WHY, "cleaning up failed");
+        rc = 0;
+    }
+    return rc;
+}
+
+ACTOR_TEST(a_failure_beside_a_cancel_is_not_lost)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *w = start(an, .type = "worker");
+        bough_move_on_after (20 * BOUGH_MS, &rc)
+            rc = bough_call(w, "fail_beside_the_cancel", BOUGH_NO_BYTES, NULL);
+        CHECK_EQ(rc, -EIO);
+        CHECK_STR(WHY, "cleaning up failed");
+        rc = 0;
+    }
+    return rc;
+}
+
+ACTOR_TEST(a_failure_beside_the_end_of_the_actor_is_not_lost)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *w = start(an, .type = "worker");
+        struct caller c = {.a = w, .operation = "fail_beside_the_cancel"};
+        bough_with_nursery (n, &rc) {
+            rc = bough_nursery_start_soon(n, call_one, &c);
+            await_note("begun;");
+            CHECK_RC(bough_actor_stop(w, "closing"), 0);
+        }
+        CHECK_EQ(c.rc, -EIO);
+        CHECK_STR(c.why, "cleaning up failed");
+    }
+    return rc;
+}
+
+/* Also if the task has been told before of a cancel that is nobody's. */
+ACTOR_TEST(a_cancelled_call_says_why_and_is_absorbed_by_its_scope)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *w = start(an, .type = "worker");
+        CHECK_EQ(bough_call(w, "says_cancelled", BOUGH_NO_BYTES, NULL), -ECANCELED);
+        bough_fail_after (20 * BOUGH_MS, &rc) {
+            rc = bough_call(w, "hang", BOUGH_NO_BYTES, NULL);
+            CHECK_HAS(WHY, "deadline: the time of bough_fail_after");
+        }
+        CHECK_EQ(rc, -ETIMEDOUT);
+        CHECK_EQ(bough_call(w, "says_cancelled", BOUGH_NO_BYTES, NULL), -ECANCELED);
+        rc = 0;
+        bough_fail_after (20 * BOUGH_MS, &rc)
+            bough_with_dialogue (d, w, "hang", BOUGH_NO_BYTES, &rc)
+                test_fail(__FILE__, __LINE__, "it has not started");
+        CHECK_EQ(rc, -ETIMEDOUT);
         rc = 0;
     }
     return rc;

@@ -125,6 +125,17 @@ ACTOR_TEST(a_bare_code_crosses)
     return rc;
 }
 
+ACTOR_TEST(a_bare_code_has_the_task_that_it_came_from)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a = start(an, .type = "clumsy", .name = "c");
+        CHECK_EQ(bough_call(a, "plain", BOUGH_NO_BYTES, NULL), -ENOTTY);
+        CHECK_STR(bough_error_task(bough_error_last()), "c/plain");
+    }
+    return rc;
+}
+
 ACTOR_TEST(several_errors_cross_with_all_their_leaves)
 {
     int rc = 0;

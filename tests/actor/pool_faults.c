@@ -13,7 +13,7 @@ static int use_it_all(void *arg)
                                          .workers = 2,
                                          .max_tasks = 3,
                                          .restarts = -1,
-                                         .grace = 100 * BOUGH_MS};
+                                         .grace = BOUGH_SEC};
     (void)arg;
     bough_with_pool (p, &options, &rc) {
         long y;
@@ -40,6 +40,8 @@ static void with_faults(enum bough_place place, enum bough_fault fault)
         int rc = bough_run(use_it_all, NULL);
         bool hit = bough_fault_was_hit(fault);
         bough_fault_set(fault, 0);
+        if (rc < 0 && !hit)
+            bough_error_print(bough_error_last(), stderr);
         bough_error_clear();
         CHECK_EQ(count_in("/proc/self/fd"), fds);
         CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
