@@ -230,7 +230,8 @@ static void end(struct bough_actor *a, int rc)
     if (a->asked_hard || !gentle)
         say_bye(a, true);
     bool mute = !a->identified && !is_dying(a); /* a thread may still listen */
-    if (a->stuck || mute || !await_shielded(a, is_over, a->grace)) {
+    bool unseen = !a->watched;                  /* nobody tells us when it is over */
+    if (a->stuck || mute || unseen || !await_shielded(a, is_over, a->grace)) {
         a->died = a->over || a->asked_hard ? 0 : -EOWNERDEAD;
         if (a->died)
             snprintf(a->how, sizeof(a->how), "did not answer for %lld ms, and was killed",

@@ -1,8 +1,8 @@
 /* A whole session, with the 1st, 2nd, ... allocation or system call of it failing: it may fail with
  * whatever that leads to, but it ends, and nothing is left. In a thread both ends are in this
- * process, and have the faults; of a process only the parent has them.
+ * process, and have the faults; of a process it is the parent, or the actor.
  * SPDX-License-Identifier: MIT */
-#include "actor.h"
+#include "faulted.h"
 
 /* --- over there --- */
 
@@ -70,6 +70,14 @@ BOUGH_ACTOR(office, .operations = operations, .manager = with_clerk);
 
 /* --- here --- */
 
+static int crowd;
+
+static int sleeper(void *arg)
+{
+    (void)arg;
+    return bough_sleep_forever();
+}
+
 static int converse(struct bough_actor *a)
 {
     int rc = 0;
@@ -98,7 +106,7 @@ static int session(struct bough_actors *an, enum bough_place place)
                                     .name = "c",
                                     .place = place,
                                     .argument = bough_text("x"),
-                                    .grace = 300 * BOUGH_MS};
+                                    .grace = BOUGH_MINUTE};
     int rc = bough_actor_start(an, &spec, &a);
     if (rc < 0)
         return rc;
@@ -125,6 +133,46 @@ static int whole_session(void *arg)
     return rc;
 }
 
+/* Stacks come in slabs, of 16 first: so that each task of a session is in turn the one for which
+ * there is none left. */
+static int in_a_crowd(void *arg)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc) {
+        for (int i = 0; i < crowd && rc == 0; i++)
+            rc = bough_nursery_start_service(n, sleeper, NULL);
+        if (rc == 0)
+            rc = whole_session(arg);
+    }
+    return rc;
+}
+
+static int call_hang(void *arg)
+{
+    return bough_call(arg, "hang", BOUGH_NO_BYTES, NULL);
+}
+
+/* And over there. */
+static int many_calls(void *arg)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a;
+        struct bough_actor_spec spec = {
+            .type = "clerk", .place = *(enum bough_place *)arg, .grace = BOUGH_MINUTE};
+        rc = bough_actor_start(an, &spec, &a);
+        if (rc == 0)
+            bough_with_nursery (n, &rc) {
+                for (int i = 0; i < 20 && rc == 0; i++)
+                    rc = bough_nursery_start_soon(n, call_hang, a);
+                if (rc == 0)
+                    rc = bough_call(a, "echo", BOUGH_NO_BYTES, NULL);
+                bough_scope_cancel(bough_nursery_scope(n), "enough");
+            }
+    }
+    return rc;
+}
+
 static int two_levels(void *arg)
 {
     enum bough_place place = *(enum bough_place *)arg;
@@ -135,7 +183,7 @@ static int two_levels(void *arg)
                                         .name = "o",
                                         .place = place,
                                         .argument = BOUGH_BYTES(place),
-                                        .grace = 300 * BOUGH_MS};
+                                        .grace = BOUGH_MINUTE};
         rc = bough_actor_start(an, &spec, &a);
         if (rc == 0)
             rc = bough_actor_find("leaf", &found);
@@ -147,65 +195,105 @@ static int two_levels(void *arg)
     return rc;
 }
 
-static void fail_each(enum bough_fault fault, enum bough_place place, int (*fn)(void *),
-                      int at_least)
-{
-    int rc, nth = 1;
-    bool hit;
-    if (place == BOUGH_PLACE_PROCESS && test_is_emulated())
-        return;
-    int fds = count_in("/proc/self/fd");
-    do {
-        bough_fault_set(fault, nth);
-        rc = bough_run(fn, &place);
-        hit = bough_fault_was_hit(fault);
-        bough_fault_set(fault, 0);
-        if (count_in("/proc/self/fd") != fds || waitpid(-1, NULL, WNOHANG) != -1)
-            test_fail(__FILE__, __LINE__, "fault %d leaves something behind", nth);
-        if (!hit && rc < 0)
-            bough_error_print(bough_error_last(), stderr);
-        bough_error_clear();
-    } while (hit && ++nth);
-    CHECK_EQ(rc, 0);
-    CHECK(nth > at_least);
-}
+/* --- each fault --- */
+
+#define M BOUGH_FAULT_MEMORY
+#define C BOUGH_FAULT_CALL
+#define T BOUGH_PLACE_THREAD
+#define P BOUGH_PLACE_PROCESS
 
 TEST(each_allocation_of_a_session_with_a_thread_fails)
 {
-    fail_each(BOUGH_FAULT_MEMORY, BOUGH_PLACE_THREAD, whole_session, 20);
+    fail_each((struct faulted){whole_session, M, T, false, 20});
 }
 
 TEST(each_system_call_of_a_session_with_a_thread_fails)
 {
-    fail_each(BOUGH_FAULT_CALL, BOUGH_PLACE_THREAD, whole_session, 2);
+    fail_each((struct faulted){whole_session, C, T, false, 2});
 }
 
 TEST(each_allocation_of_the_parent_of_a_process_fails)
 {
-    fail_each(BOUGH_FAULT_MEMORY, BOUGH_PLACE_PROCESS, whole_session, 10);
+    fail_each((struct faulted){whole_session, M, P, false, 10});
 }
 
 TEST(each_system_call_of_the_parent_of_a_process_fails)
 {
-    fail_each(BOUGH_FAULT_CALL, BOUGH_PLACE_PROCESS, whole_session, 5);
+    fail_each((struct faulted){whole_session, C, P, false, 5});
+}
+
+TEST(each_allocation_of_an_actor_that_is_a_process_fails)
+{
+    fail_each((struct faulted){whole_session, M, P, true, 10});
+}
+
+TEST(each_system_call_of_an_actor_that_is_a_process_fails)
+{
+    fail_each((struct faulted){whole_session, C, P, true, 5});
 }
 
 TEST(each_allocation_of_two_levels_of_threads_fails)
 {
-    fail_each(BOUGH_FAULT_MEMORY, BOUGH_PLACE_THREAD, two_levels, 20);
+    fail_each((struct faulted){two_levels, M, T, false, 20});
 }
 
 TEST(each_system_call_of_two_levels_of_threads_fails)
 {
-    fail_each(BOUGH_FAULT_CALL, BOUGH_PLACE_THREAD, two_levels, 5);
+    fail_each((struct faulted){two_levels, C, T, false, 5});
 }
 
 TEST(each_allocation_of_the_parent_of_two_levels_of_processes_fails)
 {
-    fail_each(BOUGH_FAULT_MEMORY, BOUGH_PLACE_PROCESS, two_levels, 10);
+    fail_each((struct faulted){two_levels, M, P, false, 10});
 }
 
 TEST(each_system_call_of_the_parent_of_two_levels_of_processes_fails)
 {
-    fail_each(BOUGH_FAULT_CALL, BOUGH_PLACE_PROCESS, two_levels, 5);
+    fail_each((struct faulted){two_levels, C, P, false, 5});
+}
+
+TEST(each_allocation_of_both_of_two_levels_of_processes_fails)
+{
+    fail_each((struct faulted){two_levels, M, P, true, 10});
+}
+
+TEST(each_system_call_of_both_of_two_levels_of_processes_fails)
+{
+    fail_each((struct faulted){two_levels, C, P, true, 5});
+}
+
+static void crowded(enum bough_fault fault, enum bough_place place)
+{
+    for (crowd = 9; crowd < 16; crowd++)
+        fail_each((struct faulted){in_a_crowd, fault, place, false, crowd});
+}
+
+TEST(each_allocation_of_a_session_with_a_thread_in_a_crowd_of_tasks_fails)
+{
+    crowded(M, T);
+}
+
+TEST(each_allocation_of_a_session_with_a_process_in_a_crowd_of_tasks_fails)
+{
+    crowded(M, P);
+}
+
+TEST(each_allocation_of_many_calls_of_a_thread_fails)
+{
+    fail_each((struct faulted){many_calls, M, T, false, 20});
+}
+
+TEST(each_system_call_of_many_calls_of_a_thread_fails)
+{
+    fail_each((struct faulted){many_calls, C, T, false, 5});
+}
+
+TEST(each_allocation_of_a_process_with_many_calls_fails)
+{
+    fail_each((struct faulted){many_calls, M, P, true, 20});
+}
+
+TEST(each_system_call_of_a_process_with_many_calls_fails)
+{
+    fail_each((struct faulted){many_calls, C, P, true, 5});
 }
