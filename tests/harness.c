@@ -89,6 +89,18 @@ void test_run(const char *file, int line, int (*fn)(void *arg))
     }
 }
 
+int test_cancels(const char *file, int line, int (*fn)(void *arg), void *arg, int least)
+{
+    int count = bough_test_cancels(fn, arg);
+    if (count < 0) {
+        bough_error_print(bough_error_last(), stderr);
+        test_fail(file, line, "with a cancel it returned %d (%s)", count, bough_error_name(count));
+    }
+    if (count < least)
+        test_fail(file, line, "it has %d places to cancel it, not %d or more", count, least);
+    return count;
+}
+
 /* --- one test --- */
 
 static void run_child(const struct test *test, int output)

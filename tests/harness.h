@@ -52,6 +52,10 @@ bool test_is_emulated(void);
 /* Run 'fn' as the main task on the test kernel, whose time jumps; fails unless it returns >= 0. */
 void test_run(const char *file, int line, int (*fn)(void *arg));
 
+/* bough_test_cancels(), and fails with what went wrong. The number of cancels, at least 'least'. */
+int test_cancels(const char *file, int line, int (*fn)(void *arg), void *arg, int least);
+#define CHECK_CANCELS(fn, arg, least) test_cancels(__FILE__, __LINE__, fn, arg, least)
+
 #define TEST_AS_(test_name, died, said)                                                            \
     static void test_name(void);                                                                   \
     __attribute__((constructor)) static void test_name##_register(void)                            \

@@ -28,7 +28,9 @@
  *    that wait for something (or take only microseconds: then many go with one system call) let
  *    there be more.
  *  - A worker that dies fails the calls that it had, at once, with -EOWNERDEAD and the reason. They
- *    are not tried again: nobody knows how far they have got. The worker is replaced.
+ *    are not tried again: nobody knows how far they have got. The worker is replaced, and that is
+ *    all: of its death the block says nothing. What it fails with when it is told to end (its
+ *    teardown, say) while the pool ends is the block's failure.
  *  - Unless that happens too often: more than 'restarts' times within 'period', or a worker cannot
  *    be started even the first time. Then the pool has failed: all who call get -EOWNERDEAD, the
  *    body is cancelled, and what comes out of the block are the causes, each with its reason.

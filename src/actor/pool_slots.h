@@ -36,6 +36,7 @@ struct worker {
     struct bough_actor *actor; /* of this life */
     bool open;                 /* its slots are to be had */
     bool excused;              /* it died when what it did was cancelled */
+    bool unasked;              /* this life has come to its end before it was to */
     unsigned in_flight;        /* slots that are taken */
     uint64_t taken;            /* that ever were, in this life */
     bool alive;                /* its task is in 'term': */

@@ -9,8 +9,10 @@
  * SPDX-License-Identifier: MIT */
 #include "actor/pool_worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 
+#include "actor/handle.h"
 #include "bough/error.h"
 #include "bough/scope.h"
 #include "bough/task.h"
@@ -131,6 +133,7 @@ static void await_slots(struct worker *w)
 static int live(struct worker *w)
 {
     int rc = 0;
+    w->unasked = false;
     bough_with_actors (an, &rc) {
         w->actor = NULL;
         w->term = BOUGH_SCOPE();
@@ -141,7 +144,9 @@ static int live(struct worker *w)
         if (!w->actor)
             break;
         slots_close(w);
-        if (bough_scope_cancelled_caught(&w->term) || is_cancelled())
+        bool is_asked = bough_scope_cancelled_caught(&w->term) || is_cancelled();
+        w->unasked = !is_asked || w->actor->session.broken;
+        if (is_asked)
             rc = stop(w, rc);
         else if (rc == 0)
             rc = bough_fail(-EOWNERDEAD, "the worker %s has ended by itself", w->name);
@@ -151,19 +156,19 @@ static int live(struct worker *w)
     return rc;
 }
 
-/* What is to be done about a life that ended with 'rc'. 0: begin the next one. */
+/* What is to be done about a life that ended with 'rc'. 0: begin the next one. An end that nobody
+ * has asked for was told to its calls, so it is no failure besides. */
 static int judge(struct worker *w, int rc, bool is_first)
 {
     struct bough_pool *p = w->pool;
+    bool is_over = is_cancelled() || p->state >= POOL_ENDING;
     if (p->state == POOL_FAILED) /* of others */
-        return is_cancelled() ? -ECANCELED : 0;
-    if (rc == 0 || is_cancelled() || p->state >= POOL_ENDING)
-        return rc;
-    if (is_first && !w->actor)
-        return fail_at_start(p, rc);
-    if (w->excused)
-        return 0;
-    return note_mishap(p, rc);
+        rc = 0;
+    else if (rc < 0 && w->unasked)
+        rc = w->excused ? 0 : note_mishap(p, rc);
+    else if (rc < 0 && !is_over)
+        rc = is_first && !w->actor ? fail_at_start(p, rc) : note_mishap(p, rc);
+    return rc == 0 && is_cancelled() ? -ECANCELED : rc;
 }
 
 int worker_main(void *arg)

@@ -321,14 +321,14 @@ ACTOR_TEST(without_it_the_call_waits_for_the_end_of_the_operation)
 {
     int rc = 0;
     struct bough_pool_options options = {
-        .type = "crew", .place = place, .workers = 1, .grace = 20 * BOUGH_MS};
+        .type = "crew", .place = place, .workers = 1, .grace = 300 * BOUGH_MS};
     bough_with_pool (p, &options, &rc) {
         long y;
         CHECK_EQ(ask_long(p, "square", 3, &y), 0);
         int64_t began = bough_now();
         bough_move_on_after (10 * BOUGH_MS, &rc)
-            rc = ask_time(p, "deaf", 100 * BOUGH_MS);
-        CHECK(bough_now() - began >= 100 * BOUGH_MS);
+            rc = ask_time(p, "deaf", 400 * BOUGH_MS);
+        CHECK(bough_now() - began >= 400 * BOUGH_MS);
         CHECK_EQ(ask_long(p, "square", 4, &y), 0);
         CHECK_EQ(stats_of(p).replaced, 0);
     }

@@ -152,6 +152,30 @@ ACTOR_TEST(a_worker_that_is_killed_fails_its_calls_with_the_reason_and_is_replac
     return rc;
 }
 
+ACTOR_TEST(a_death_that_its_call_has_told_of_is_no_failure_of_a_block_that_ends_then)
+{
+    int rc = 0;
+    struct bough_pool_options options = {.type = "crew", .place = place, .workers = 2};
+    for (int i = 0; i < 20 && rc == 0 && place == BOUGH_PLACE_PROCESS; i++) {
+        bough_with_pool (p, &options, &rc)
+            CHECK_EQ(bough_pool_call(p, "die", BOUGH_NO_BYTES, NULL), -EOWNERDEAD);
+    }
+    return rc;
+}
+
+ACTOR_TEST(a_death_that_its_call_has_told_of_is_told_once_by_a_block_that_fails_with_it)
+{
+    struct bough_pool_options options = {.type = "crew", .place = place, .workers = 2};
+    for (int i = 0; i < 20 && place == BOUGH_PLACE_PROCESS; i++) {
+        int rc = 0;
+        bough_with_pool (p, &options, &rc)
+            rc = bough_pool_call(p, "die", BOUGH_NO_BYTES, NULL);
+        CHECK_EQ(rc, -EOWNERDEAD);
+        CHECK_EQ(bough_error_count(bough_error_last(), 0), 1);
+    }
+    return 0;
+}
+
 ACTOR_TEST(a_worker_that_is_killed_while_idle_is_replaced)
 {
     int rc = 0;

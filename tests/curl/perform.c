@@ -484,5 +484,5 @@ static int fetch_twice(void *arg)
 
 TEST(a_transfer_may_be_cancelled_at_every_point)
 {
-    CHECK(bough_test_cancels(fetch_twice, NULL) > 0);
+    CHECK_CANCELS(fetch_twice, NULL, 1);
 }

@@ -770,7 +770,7 @@ TEST(without_memory_users_fail_and_nothing_is_left_open)
 TEST(cancelled_at_any_point_what_was_opened_is_closed)
 {
     for (int i = 0; i < STORMS; i++)
-        CHECK(bough_test_cancels(run_storm, &storms[i]) > 20);
+        CHECK_CANCELS(run_storm, &storms[i], 21);
 }
 
 TEST(whatever_the_order_what_was_opened_is_closed)
