@@ -290,8 +290,8 @@ int keeper_outcome(const struct bough_actor *a)
 {
     if (a->outcome.head.type && a->outcome.head.value < 0)
         return failure_unpack(a->outcome.data, a->outcome.head.value);
-    if (a->session.broken == -EPROTO)
-        return bough_fail(-EPROTO, "%s", a->session.why);
+    if (a->session.broken == -EPROTO || a->session.broken == -ENOMEM) /* it ended because of that */
+        return bough_fail(a->session.broken, "%s", a->session.why);
     if (a->died)
         return bough_fail(a->died, "the actor %s has died: %s", a->name, a->how);
     return 0;
@@ -324,10 +324,10 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
     bool up = rc == 0 && a->ready;
     if (up) {
         a->state = ACTOR_UP;
-        names_add_actor(a->names, a);
-        if (!bough_started(a))
-            rc = -ECANCELED;
-        else
+        rc = names_add_actor(a->names, a);
+        if (rc == 0)
+            rc = bough_started(a) ? 0 : -ECANCELED;
+        if (rc == 0)
             rc = news_await(&a->news, is_to_end, a, "an actor");
     }
     if (up)

@@ -64,11 +64,14 @@ struct service *names_service(const struct names *n)
 
 /* --- frames --- */
 
-static void add(struct names *n, struct bough_actor *via, const char *name, pid_t pid)
+/* 0; -ENOMEM: who waits for that name would wait for ever. */
+static int add(struct names *n, struct bough_actor *via, const char *name, pid_t pid)
 {
     struct entry *e = directory_add(&n->directory, via, name, pid);
-    if (e)
-        finds_serve(&n->finds, e);
+    if (!e)
+        return -ENOMEM;
+    finds_serve(&n->finds, e);
+    return 0;
 }
 
 /* For us, or for somebody below; if it has gone meanwhile, who looks for it sees the end soon. */
@@ -90,19 +93,24 @@ static void connect_came(struct names *n, struct session *s, struct frame *f)
         close(fd);
 }
 
+static void name_came(struct names *n, struct session *s, struct frame *f)
+{
+    const char *name = frame_text(f);
+    if (strlen(name) >= ACTOR_NAME)
+        session_refuse(s, f, "as a name");
+    else if (add(n, s->owner, name, (pid_t)f->head.value) < 0)
+        session_break(s, -ENOMEM, "no memory for the name of an actor below %s", s->peer);
+}
+
 /* What a child says is about what is below it. */
 static bool from_child(struct names *n, struct session *s, struct frame *f)
 {
-    const char *name = frame_text(f);
     switch (f->head.type) {
     case FRAME_NAME_ADD:
-        if (strlen(name) < ACTOR_NAME)
-            add(n, s->owner, name, (pid_t)f->head.value);
-        else
-            session_refuse(s, f, "as a name");
+        name_came(n, s, f);
         return true;
     case FRAME_NAME_REMOVE:
-        directory_remove(&n->directory, s->owner, name, f->head.value != 0);
+        directory_remove(&n->directory, s->owner, frame_text(f), f->head.value != 0);
         return true;
     case FRAME_FIND:
         find_asked(&n->finds, s, f);
@@ -133,10 +141,11 @@ bool names_frame(struct names *n, struct session *s, struct frame *f)
 
 /* --- actors come and go --- */
 
-void names_add_actor(struct names *n, struct bough_actor *a)
+int names_add_actor(struct names *n, struct bough_actor *a)
 {
     bough_list_push(&n->actors, &a->sibling);
-    add(n, a, a->name, a->where == BOUGH_PLACE_PROCESS ? a->pid : 0);
+    int rc = add(n, a, a->name, a->where == BOUGH_PLACE_PROCESS ? a->pid : 0);
+    return rc < 0 ? bough_fail_text(rc, "no memory for the name of an actor") : 0;
 }
 
 void names_remove_actor(struct names *n, struct bough_actor *a)

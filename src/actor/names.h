@@ -22,8 +22,8 @@ void names_set_self(struct names *n, const char *name, struct session *up,
 /* What this run does as an actor; NULL: it is none. */
 struct service *names_service(const struct names *n);
 
-/* An actor that was started here is up; it is about to end. 'host' is the nursery of its block. */
-void names_add_actor(struct names *n, struct bough_actor *a);
+/* An actor that was started here is up (0, or -ENOMEM); it is about to end. Both in any case. */
+BOUGH_MUST_CHECK int names_add_actor(struct names *n, struct bough_actor *a);
 void names_remove_actor(struct names *n, struct bough_actor *a);
 /* Its session is over: what it has said before it was up, or while it ended, is forgotten, too. */
 void names_forget_actor(struct names *n, struct bough_actor *a);

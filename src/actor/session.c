@@ -142,6 +142,22 @@ static void to_context(struct session *s, struct frame *f)
         context_of(node)->frame(context_of(node), f);
 }
 
+/* There was no memory for its payload. These say enough without. */
+static bool is_lost(const struct frame *f)
+{
+    return f->lost && f->head.type != FRAME_BYE && f->head.type != FRAME_ENDED;
+}
+
+static void to_control(struct session *s, struct frame *f)
+{
+    if (!s->control)
+        session_refuse(s, f, "it is not for this connection");
+    else if (is_lost(f))
+        session_break(s, -ENOMEM, "no memory for a message from %s", s->peer);
+    else
+        s->control(s, f);
+}
+
 static void dispatch(struct session *s, struct frame *f)
 {
     if (s->broken) /* while it was on its way */
@@ -150,10 +166,8 @@ static void dispatch(struct session *s, struct frame *f)
         s->called(s, f);
     else if (f->head.type > FRAME_CALL && f->head.type <= FRAME_CANCELLED)
         to_context(s, f);
-    else if (s->control)
-        s->control(s, f);
     else
-        session_refuse(s, f, "it is not for this connection");
+        to_control(s, f);
     frame_release(f);
 }
 
