@@ -74,9 +74,10 @@ static int start(struct bough_generator_block *b, bough_generator_fn *fn, void *
 static int stop(struct bough_generator_block *b, int rc)
 {
     b->open = false;
-    bough_receiver_close(b->rx);
-    /* Not the nursery's: that would absorb what the body has failed with. */
+    /* Not the nursery's: that would absorb what the body has failed with. And first, so that an
+     * emit tells what it is: -ECANCELED, not that all receivers are gone. */
     bough_scope_cancel(&b->scope, "the block of the generator is left");
+    bough_receiver_close(b->rx);
     rc = bough_nursery_close(&b->nursery, rc);
     bough_receiver_release(b->rx);
     return rc;
