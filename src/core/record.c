@@ -244,7 +244,7 @@ const struct bough_error *bough_error_first(const struct bough_error *group)
 
 const struct bough_error *bough_error_next(const struct bough_error *member)
 {
-    return member->next;
+    return member ? member->next : NULL;
 }
 
 const struct bough_error *bough_error_find(const struct bough_error *e, int code)

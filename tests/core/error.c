@@ -485,6 +485,9 @@ TASK_TEST(no_error_has_no_words_and_asking_it_is_no_crash)
     CHECK_STR(bough_error_task(NULL), "");
     CHECK(bough_error_file(NULL) == NULL);
     CHECK(bough_error_find(NULL, -EIO) == NULL);
+    CHECK(bough_error_first(NULL) == NULL);
+    CHECK(bough_error_next(NULL) == NULL);
+    CHECK_EQ(bough_error_count(NULL, 0), 0);
     CHECK_STR(bough_error_name(0), "no error");
     CHECK_STR(bough_error_name(-4000), "unknown error");
     CHECK_STR(bough_error_name(INT_MIN), "unknown error");
