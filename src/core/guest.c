@@ -9,6 +9,7 @@
 
 #include "base/panic.h"
 #include "base/sys.h"
+#include "core/options.h"
 #include "core/scope.h"
 
 enum { GUEST_STACK = 256 * 1024 };
@@ -93,11 +94,14 @@ int bough_guest_start_on(struct bough_driver *driver, int fd,
 {
     if (bough__current)
         return bough_fail_text(-EBUSY, "bough_guest_start: a run is under way in this thread");
+    int rc = options ? options_check(options) : 0;
+    if (rc < 0)
+        return rc;
     struct bough_guest *g = sys_calloc(1, sizeof(*g));
     if (!g)
         return bough_fail_text(-ENOMEM, "no memory for a guest");
     stack_pool_init(&g->pool, GUEST_STACK * ANNOTATE_STACK_FACTOR);
-    int rc = stack_get(&g->pool, &g->stack);
+    rc = stack_get(&g->pool, &g->stack);
     if (rc < 0) {
         stack_pool_release(&g->pool);
         free(g);

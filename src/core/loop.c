@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/local.h"
+#include "core/options.h"
 #include "core/order.h"
 #include "core/reason.h"
 #include "core/timer.h"
@@ -257,10 +258,9 @@ int bough_run_on(struct bough_driver *driver, const struct bough_run_options *op
 {
     if (bough__current)
         return bough_fail_text(-EBUSY, "bough_run: a run is under way in this thread");
-    if (options->stack_size &&
-        (options->stack_size < STACK_MIN || options->stack_size > (size_t)1 << 40))
-        return bough_fail(-EINVAL, "bough_run: a stack of %zu bytes: 16 KiB is the least",
-                          options->stack_size);
+    int rc = options_check(options);
+    if (rc < 0)
+        return rc;
     if (bough__context_has_shadow_stack())
         return bough_fail_text(-ENOTSUP,
                                "bough_run: this thread has a shadow stack, which bough does not "
@@ -269,7 +269,7 @@ int bough_run_on(struct bough_driver *driver, const struct bough_run_options *op
     if (!run)
         return bough_fail_text(-ENOMEM, "bough_run: no memory");
     struct bough_site site = {options->name ? options->name : "main", "bough_run", 0};
-    int rc = run_setup(run, driver, options, &site);
+    rc = run_setup(run, driver, options, &site);
     if (rc == 0) {
         for (struct bough_instrument *const *i = options->instruments; i && *i; i++)
             instrument_add(run, *i);

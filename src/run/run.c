@@ -63,6 +63,8 @@ static int uring_refused(int rc)
 /* AUTO is epoll: io_uring has measured no better (TCP echo, bench/). */
 static int open_driver(enum bough_io io, struct bough_driver **ret_driver)
 {
+    if (io > BOUGH_IO_URING)
+        return bough_fail(-EINVAL, "bough_run: .io is %d, which means nothing", (int)io);
     if (io == BOUGH_IO_URING) {
         int rc = bough__uring_open(ret_driver);
         return rc < 0 ? uring_refused(rc) : 0;

@@ -56,6 +56,8 @@ int bough_broadcast_open(size_t item_size, size_t capacity, enum bough_broadcast
     size_t bytes;
     if (capacity == 0)
         return bough_fail_text(-EINVAL, "a broadcast keeps one item at least");
+    if (policy > BOUGH_BROADCAST_LAG)
+        return bough_fail_text(-EINVAL, "a broadcast with a policy that means nothing");
     if (__builtin_mul_overflow(item_size, capacity, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(struct bough_broadcast), &bytes))
         return bough_fail_text(-EINVAL, "a broadcast larger than memory");

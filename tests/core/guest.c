@@ -51,6 +51,14 @@ static int seven(__attribute__((unused)) void *arg)
     return 7;
 }
 
+TEST(bad_options_are_an_error_of_the_start)
+{
+    struct bough_guest *g = NULL;
+    struct bough_run_options options = {.stack_size = 1};
+    CHECK_EQ(bough_guest_start(&options, seven, NULL, &g), -EINVAL);
+    CHECK(!g);
+}
+
 TEST(a_run_that_never_waits_ends_in_its_first_step)
 {
     int steps;

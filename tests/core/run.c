@@ -194,6 +194,18 @@ static int note_stack(void *arg)
     return 0;
 }
 
+TEST(an_option_that_means_nothing_is_refused)
+{
+    int result = 0;
+    struct bough_run_options io = {.io = (enum bough_io)(BOUGH_IO_URING + 1)};
+    struct bough_run_options deadlock = {.deadlock = (enum bough_deadlock)9};
+    struct bough_run_options sigint = {.sigint = (enum bough_sigint)-1};
+    CHECK_EQ(bough_run_with(&io, give, &result), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), ".io");
+    CHECK_EQ(bough_run_with(&deadlock, give, &result), -EINVAL);
+    CHECK_EQ(bough_run_with(&sigint, give, &result), -EINVAL);
+}
+
 TEST(options_are_checked)
 {
     int result = 0;
@@ -205,6 +217,7 @@ TEST(options_are_checked)
     CHECK_EQ(bough_run_with(&options, give, &result), -EINVAL);
     options.stack_size = SIZE_MAX;
     CHECK_EQ(bough_run_with(&options, give, &result), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "1 TiB");
     options.stack_size = 16 * 1024;
     CHECK_EQ(bough_run_with(&options, note_stack, &size), 0);
     CHECK(size >= 16 * 1024);

@@ -479,6 +479,7 @@ TASK_TEST(a_broadcast_that_cannot_be_had_is_refused)
     struct bough_broadcast *b = NULL;
     struct bough_subscriber *s = NULL;
     CHECK_EQ(bough_broadcast_open(4, 0, BOUGH_BROADCAST_LAG, &b), -EINVAL);
+    CHECK_EQ(bough_broadcast_open(4, 1, (enum bough_broadcast_policy)2, &b), -EINVAL);
     CHECK_EQ(bough_broadcast_open(SIZE_MAX / 2, 3, BOUGH_BROADCAST_LAG, &b), -EINVAL);
     CHECK_EQ(bough_broadcast_open(1, SIZE_MAX - 8, BOUGH_BROADCAST_LAG, &b), -EINVAL);
     bough_fault_set(BOUGH_FAULT_MEMORY, 1);
