@@ -29,14 +29,14 @@ BOUGH_BEGIN_DECLS
 /* The body, with fn(arg) beside it. *rc is the body's result, then that of the block: the failures
  * of both, several as -BOUGH_EGROUP. If the task cannot be started (-ENOMEM, -EAGAIN) the body does
  * not run. */
-#define bough_with_background(fn, arg, rc)                                                         \
-    BOUGH_BACKGROUND_(BOUGH_UNIQUE(background), fn, arg, false, rc)
+#define bough_with_background(fn, ... /* arg, rc */)                                               \
+    BOUGH_BACKGROUND_(BOUGH_UNIQUE(background), false, fn, __VA_ARGS__)
 
 /* The body, until fn(arg) returns 0 or more: then it is cancelled, and *rc is 0 unless it failed
  * otherwise. bough_scope_cancelled_caught(NULL), right behind the block, tells whether the body was
  * cut short. */
-#define bough_move_on_when(fn, arg, rc)                                                            \
-    BOUGH_BACKGROUND_(BOUGH_UNIQUE(background), fn, arg, true, rc)
+#define bough_move_on_when(fn, ... /* arg, rc */)                                                  \
+    BOUGH_BACKGROUND_(BOUGH_UNIQUE(background), true, fn, __VA_ARGS__)
 
 /* --- what the blocks are made of --- */
 
@@ -48,16 +48,16 @@ struct bough_background_block {
     bool open;
 };
 struct bough_background_block *bough_background_block_enter(struct bough_background_block *b,
-                                                            bough_task_fn *fn, void *arg,
-                                                            bool move_on, int *rc,
+                                                            bool move_on, bough_task_fn *fn,
+                                                            void *arg, int *rc,
                                                             const struct bough_site *site);
 struct bough_background_block *bough_background_block_exit(struct bough_background_block *b);
 void bough_background_block_abandon(struct bough_background_block *b);
 
-#define BOUGH_BACKGROUND_(id, fn, arg, move_on, rc)                                                \
+#define BOUGH_BACKGROUND_(id, move_on, fn, ...)                                                    \
     for (struct bough_background_block id BOUGH_CLEANUP(bough_background_block_abandon),           \
          *BOUGH_PASTE(id, open) =                                                                  \
-             bough_background_block_enter(&id, fn, arg, move_on, rc, BOUGH_SITE(#fn));             \
+             bough_background_block_enter(&id, move_on, fn, __VA_ARGS__, BOUGH_SITE(#fn));         \
          BOUGH_PASTE(id, open); BOUGH_PASTE(id, open) = bough_background_block_exit(&id))          \
     BOUGH_BLOCK_BODY_(id)
 

@@ -59,8 +59,8 @@ void bough_exit_pool_open_at(struct bough_exit_pool *p, const struct bough_site 
  * enter fails. */
 BOUGH_MUST_CHECK int bough_exit_pool_enter(struct bough_exit_pool *p, bough_manager_fn *fn,
                                            void *arg, void **ret_value);
-#define bough_exit_pool_enter(p, fn, arg, ret_value)                                               \
-    bough_exit_pool_enter_at(p, fn, arg, ret_value, BOUGH_SITE(#fn))
+#define bough_exit_pool_enter(p, fn, ...) /* arg, ret_value */                                     \
+    bough_exit_pool_enter_at(p, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_exit_pool_enter_at(struct bough_exit_pool *p, bough_manager_fn *fn,
                                               void *arg, void **ret_value,
                                               const struct bough_site *site);
@@ -99,12 +99,12 @@ BOUGH_MUST_CHECK int bough_exit_pool_enter_all(struct bough_exit_pool *p,
 
 /* A block around 'count' managers, entered at once and exited at once. If an enter fails the body
  * does not run. Ways out are those of bough_with. */
-#define bough_with_all(resources, count, rc)                                                       \
-    BOUGH_WITH_ALL_(BOUGH_UNIQUE(all), resources, count, rc)
-#define BOUGH_WITH_ALL_(id, resources, count, rc)                                                  \
+#define bough_with_all(... /* resources, count, rc */)                                             \
+    BOUGH_WITH_ALL_(BOUGH_UNIQUE(all), __VA_ARGS__)
+#define BOUGH_WITH_ALL_(id, ...)                                                                   \
     for (struct bough_exit_pool_block id BOUGH_CLEANUP(bough_exit_pool_block_abandon),             \
          *BOUGH_PASTE(id, open) =                                                                  \
-             bough_exit_pool_block_enter(&id, resources, count, rc, BOUGH_SITE("bough_with_all")); \
+             bough_exit_pool_block_enter(&id, __VA_ARGS__, BOUGH_SITE("bough_with_all"));          \
          BOUGH_PASTE(id, open); BOUGH_PASTE(id, open) = bough_exit_pool_block_exit(&id))           \
     BOUGH_BLOCK_BODY_(id)
 

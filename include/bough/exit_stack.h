@@ -42,8 +42,8 @@ void bough_exit_stack_open(struct bough_exit_stack *st);
 BOUGH_MUST_CHECK int bough_exit_stack_enter(struct bough_exit_stack *st, bough_manager_fn *fn,
                                             void *arg, void **ret_value,
                                             struct bough_exit_ticket **ret_ticket);
-#define bough_exit_stack_enter(st, fn, arg, ret_value, ret_ticket)                                 \
-    bough_exit_stack_enter_at(st, fn, arg, ret_value, ret_ticket, BOUGH_SITE(#fn))
+#define bough_exit_stack_enter(st, fn, ...) /* arg, ret_value, ret_ticket */                       \
+    bough_exit_stack_enter_at(st, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_exit_stack_enter_at(struct bough_exit_stack *st, bough_manager_fn *fn,
                                                void *arg, void **ret_value,
                                                struct bough_exit_ticket **ret_ticket,

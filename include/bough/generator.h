@@ -51,11 +51,11 @@ BOUGH_MUST_CHECK int bough_emit(struct bough_generator *self, const void *item);
 
 /* A block with a generator: 'rx' is declared by it, a struct bough_receiver *. If it cannot be
  * started the body does not run. Ways out are those of the other blocks (bough/scope.h). */
-#define bough_with_generator(rx, fn, arg, item_size, rc)                                           \
+#define bough_with_generator(rx, fn, ... /* arg, item_size, rc */)                                 \
     for (struct bough_generator_block BOUGH_PASTE(bough_block_, rx)                                \
              BOUGH_CLEANUP(bough_generator_block_abandon),                                         \
          *BOUGH_PASTE(bough_open_, rx) = bough_generator_block_enter(                              \
-             &BOUGH_PASTE(bough_block_, rx), fn, arg, item_size, rc, BOUGH_SITE(#fn));             \
+             &BOUGH_PASTE(bough_block_, rx), fn, __VA_ARGS__, BOUGH_SITE(#fn));                    \
          BOUGH_PASTE(bough_open_, rx); BOUGH_PASTE(bough_open_, rx) = bough_generator_block_exit(  \
                                            &BOUGH_PASTE(bough_block_, rx)))                        \
         BOUGH_BLOCK_GUARD_(rx)                                                                     \
@@ -113,8 +113,8 @@ struct bough_iterator {
  * Does not block. */
 BOUGH_MUST_CHECK int bough_iterator_open(struct bough_iterator *it, bough_iterator_fn *fn,
                                          void *arg, size_t item_size);
-#define bough_iterator_open(it, fn, arg, item_size)                                                \
-    bough_iterator_open_at(it, fn, arg, item_size, BOUGH_SITE(#fn))
+#define bough_iterator_open(it, fn, ...) /* arg, item_size */                                      \
+    bough_iterator_open_at(it, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_iterator_open_at(struct bough_iterator *it, bough_iterator_fn *fn,
                                             void *arg, size_t item_size,
                                             const struct bough_site *site);

@@ -66,8 +66,8 @@ BOUGH_MUST_CHECK int bough_yield(struct bough_manager *self, void *value);
  * stack. Not 0: there is nothing to exit. Blocks as fn does. */
 BOUGH_MUST_CHECK int bough_manager_enter(struct bough_manager *m, bough_manager_fn *fn, void *arg,
                                          void **ret_value);
-#define bough_manager_enter(m, fn, arg, ret_value)                                                 \
-    bough_manager_enter_at(m, fn, arg, ret_value, BOUGH_SITE(#fn))
+#define bough_manager_enter(m, fn, ...) /* arg, ret_value: a compound literal has commas */        \
+    bough_manager_enter_at(m, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_manager_enter_at(struct bough_manager *m, bough_manager_fn *fn,
                                             void *arg, void **ret_value,
                                             const struct bough_site *site);
@@ -79,11 +79,11 @@ BOUGH_MUST_CHECK int bough_manager_exit(struct bough_manager *m, int rc);
  * not run and *rc is its error. Ways out are those of the other blocks (bough/scope.h): after
  * return and goto the yield gets 0, or -ECANCELED when the task is being cancelled, and an error of
  * the exit goes to the enclosing nursery or the task. */
-#define bough_with(type, name, fn, arg, rc)                                                        \
+#define bough_with(type, name, fn, ... /* arg, rc */)                                              \
     for (struct bough_manager_block BOUGH_PASTE(bough_block_, name)                                \
              BOUGH_CLEANUP(bough_manager_block_abandon),                                           \
          *BOUGH_PASTE(bough_open_, name) = bough_manager_block_enter(                              \
-             &BOUGH_PASTE(bough_block_, name), fn, arg, rc, BOUGH_SITE(#fn));                      \
+             &BOUGH_PASTE(bough_block_, name), fn, __VA_ARGS__, BOUGH_SITE(#fn));                  \
          BOUGH_PASTE(bough_open_, name);                                                           \
          BOUGH_PASTE(bough_open_, name) =                                                          \
              bough_manager_block_exit(&BOUGH_PASTE(bough_block_, name)))                           \

@@ -84,8 +84,8 @@ BOUGH_MUST_CHECK int bough_nursery_close(struct bough_nursery *n, int rc);
  * place). */
 BOUGH_MUST_CHECK int bough_nursery_start_soon(struct bough_nursery *n, bough_task_fn *fn,
                                               void *arg);
-#define bough_nursery_start_soon(n, fn, arg)                                                       \
-    bough_nursery_start_soon_at(n, fn, arg, BOUGH_SITE(#fn))
+#define bough_nursery_start_soon(n, fn, ...) /* arg: a compound literal in it has commas */        \
+    bough_nursery_start_soon_at(n, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_nursery_start_soon_at(struct bough_nursery *n, bough_task_fn *fn,
                                                  void *arg, const struct bough_site *site);
 
@@ -93,8 +93,8 @@ BOUGH_MUST_CHECK int bough_nursery_start_soon_at(struct bough_nursery *n, bough_
  * for any type. -E2BIG if they would fill a quarter of the stack. */
 BOUGH_MUST_CHECK int bough_nursery_start_soon_with(struct bough_nursery *n, bough_task_fn *fn,
                                                    const void *args, size_t size);
-#define bough_nursery_start_soon_with(n, fn, args, size)                                           \
-    bough_nursery_start_soon_with_at(n, fn, args, size, BOUGH_SITE(#fn))
+#define bough_nursery_start_soon_with(n, fn, ...) /* args, size */                                 \
+    bough_nursery_start_soon_with_at(n, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_nursery_start_soon_with_at(struct bough_nursery *n, bough_task_fn *fn,
                                                       const void *args, size_t size,
                                                       const struct bough_site *site);
@@ -108,8 +108,8 @@ BOUGH_MUST_CHECK int bough_nursery_start_soon_with_at(struct bough_nursery *n, b
  * cancels the nursery like any other. */
 BOUGH_MUST_CHECK int bough_nursery_start_service(struct bough_nursery *n, bough_task_fn *fn,
                                                  void *arg);
-#define bough_nursery_start_service(n, fn, arg)                                                    \
-    bough_nursery_start_service_at(n, fn, arg, BOUGH_SITE(#fn))
+#define bough_nursery_start_service(n, fn, ...) /* arg */                                          \
+    bough_nursery_start_service_at(n, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_nursery_start_service_at(struct bough_nursery *n, bough_task_fn *fn,
                                                     void *arg, const struct bough_site *site);
 
@@ -120,16 +120,16 @@ BOUGH_MUST_CHECK int bough_nursery_start_service_at(struct bough_nursery *n, bou
  * then its next checkpoint fails, while this still returns 0. 'ret_value' may be NULL. */
 BOUGH_MUST_CHECK int bough_nursery_start(struct bough_nursery *n, bough_task_fn *fn, void *arg,
                                          void **ret_value);
-#define bough_nursery_start(n, fn, arg, ret_value)                                                 \
-    bough_nursery_start_at(n, fn, arg, ret_value, BOUGH_SITE(#fn))
+#define bough_nursery_start(n, fn, ...) /* arg, ret_value */                                       \
+    bough_nursery_start_at(n, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_nursery_start_at(struct bough_nursery *n, bough_task_fn *fn, void *arg,
                                             void **ret_value, const struct bough_site *site);
 
 /* The same, with 'size' bytes at 'args' copied onto the task's own stack. */
 BOUGH_MUST_CHECK int bough_nursery_start_with(struct bough_nursery *n, bough_task_fn *fn,
                                               const void *args, size_t size, void **ret_value);
-#define bough_nursery_start_with(n, fn, args, size, ret_value)                                     \
-    bough_nursery_start_with_at(n, fn, args, size, ret_value, BOUGH_SITE(#fn))
+#define bough_nursery_start_with(n, fn, ...) /* args, size, ret_value */                           \
+    bough_nursery_start_with_at(n, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 BOUGH_MUST_CHECK int bough_nursery_start_with_at(struct bough_nursery *n, bough_task_fn *fn,
                                                  const void *args, size_t size, void **ret_value,
                                                  const struct bough_site *site);

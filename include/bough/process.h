@@ -196,11 +196,11 @@ BOUGH_MUST_CHECK int bough_process_stop(struct bough_process *p);
  * the body does not run, and *rc is the error. Ways out are those of the other blocks
  * (bough/scope.h): the end of the body waits for the process; break, return and goto stop it. After
  * return and goto an error goes to the enclosing nursery or the task. */
-#define bough_with_process(p, options, rc)                                                         \
+#define bough_with_process(p, ... /* options, rc */)                                               \
     for (struct bough_process_block BOUGH_PASTE(bough_block_, p)                                   \
              BOUGH_CLEANUP(bough_process_block_abandon),                                           \
          *BOUGH_PASTE(bough_open_, p) =                                                            \
-             bough_process_block_enter(&BOUGH_PASTE(bough_block_, p), options, rc);                \
+             bough_process_block_enter(&BOUGH_PASTE(bough_block_, p), __VA_ARGS__);                \
          BOUGH_PASTE(bough_open_, p);                                                              \
          BOUGH_PASTE(bough_open_, p) = bough_process_block_exit(&BOUGH_PASTE(bough_block_, p)))    \
         BOUGH_BLOCK_GUARD_(p)                                                                      \

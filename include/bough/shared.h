@@ -78,8 +78,8 @@ struct bough_shared {
  * fails. */
 void bough_shared_init(struct bough_shared *s, struct bough_nursery *owner, bough_manager_fn *fn,
                        void *arg);
-#define bough_shared_init(s, owner, fn, arg)                                                       \
-    bough_shared_init_at(s, owner, fn, arg, BOUGH_SITE(#fn))
+#define bough_shared_init(s, owner, fn, ...) /* arg */                                             \
+    bough_shared_init_at(s, owner, fn, __VA_ARGS__, BOUGH_SITE(#fn))
 void bough_shared_init_at(struct bough_shared *s, struct bough_nursery *owner, bough_manager_fn *fn,
                           void *arg, const struct bough_site *site);
 

@@ -179,8 +179,9 @@ BOUGH_MUST_CHECK int bough_condition_wait_at(struct bough_condition *c,
 /* Wait until predicate(arg), which is called with the lock held, is true; it may be so at once. */
 BOUGH_MUST_CHECK int bough_condition_wait_until(struct bough_condition *c,
                                                 bool (*predicate)(void *arg), void *arg);
-#define bough_condition_wait_until(c, predicate, arg)                                              \
-    bough_condition_wait_until_at(c, predicate, arg, BOUGH_SITE("bough_condition_wait_until"))
+#define bough_condition_wait_until(c, predicate, ...) /* arg */                                    \
+    bough_condition_wait_until_at(c, predicate, __VA_ARGS__,                                       \
+                                  BOUGH_SITE("bough_condition_wait_until"))
 BOUGH_MUST_CHECK int bough_condition_wait_until_at(struct bough_condition *c,
                                                    bool (*predicate)(void *arg), void *arg,
                                                    const struct bough_site *site);

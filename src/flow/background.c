@@ -19,8 +19,8 @@ static int start(struct bough_background_block *b, bool move_on, const struct bo
 }
 
 struct bough_background_block *bough_background_block_enter(struct bough_background_block *b,
-                                                            bough_task_fn *fn, void *arg,
-                                                            bool move_on, int *rc,
+                                                            bool move_on, bough_task_fn *fn,
+                                                            void *arg, int *rc,
                                                             const struct bough_site *site)
 {
     b->fn = fn;
