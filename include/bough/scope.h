@@ -47,12 +47,13 @@ struct bough_task;
 /* Why a scope was cancelled. The first reason wins and is never overwritten. */
 enum bough_cancel_kind {
     BOUGH_CANCEL_NONE,
-    BOUGH_CANCEL_EXPLICIT, /* bough_scope_cancel() */
-    BOUGH_CANCEL_DEADLINE, /* its time was up */
-    BOUGH_CANCEL_SIBLING,  /* a task of the nursery failed, or its body did or was left early */
-    BOUGH_CANCEL_SHUTDOWN, /* bough_scope_shutdown() */
-    BOUGH_CANCEL_SIGINT,   /* Ctrl-C */
-    BOUGH_CANCEL_DEADLOCK, /* no task of the run could ever run again */
+    BOUGH_CANCEL_EXPLICIT,  /* bough_scope_cancel() */
+    BOUGH_CANCEL_DEADLINE,  /* its time was up */
+    BOUGH_CANCEL_SIBLING,   /* a task of the nursery failed, or its body did or was left early */
+    BOUGH_CANCEL_SHUTDOWN,  /* bough_scope_shutdown() */
+    BOUGH_CANCEL_SIGINT,    /* Ctrl-C */
+    BOUGH_CANCEL_DEADLOCK,  /* no task of the run could ever run again */
+    BOUGH_CANCEL_ELSEWHERE, /* in another run, which this one works for */
 };
 
 struct bough_scope {
@@ -119,6 +120,11 @@ void bough_scope_cancel(struct bough_scope *s, const char *reason_fmt, ...) BOUG
     bough_scope_cancel_at(s, BOUGH_SITE("bough_scope_cancel"), __VA_ARGS__)
 void bough_scope_cancel_at(struct bough_scope *s, const struct bough_site *site,
                            const char *reason_fmt, ...) BOUGH_PRINTF(3, 4);
+
+/* The same for a cancel that began in another run: the words are the whole reason, as that run has
+ * given it, and no task or place of this one is added. */
+void bough_scope_cancel_elsewhere(struct bough_scope *s, const char *reason_fmt, ...)
+    BOUGH_PRINTF(2, 3);
 
 /* Ask for an end, softly now and hard after 'grace' (0: hard now; BOUGH_NEVER: never). */
 void bough_scope_shutdown(struct bough_scope *s, int64_t grace);

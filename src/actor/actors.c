@@ -168,12 +168,12 @@ int bough_actor_stop(struct bough_actor *a, const char *reason)
 {
     if (!a->block)
         return not_ours(a);
-    keeper_ask(a, reason);
+    char why[WHY_TEXT];
+    keeper_ask(a, reason ? why_words(reason, why) : NULL);
     int rc = bough_event_wait(&a->gone);
     if (rc < 0) {
         int shielded = 0;
-        const char *why = bough_scope_reason(bough_scope_current());
-        keeper_ask(a, why ? why : "who waits for its end is cancelled");
+        keeper_ask(a, why_scope(bough_scope_current(), "who waits for its end is cancelled", why));
         bough_shielded (BOUGH_NEVER, &shielded)
             shielded = bough_event_wait(&a->gone);
         (void)shielded;

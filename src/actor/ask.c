@@ -7,6 +7,7 @@
 #include "actor/dialogue.h"
 #include "actor/failure.h"
 #include "actor/handle.h"
+#include "actor/why.h"
 #include "base/sys.h"
 #include "bough/error.h"
 #include "bough/wait.h"
@@ -49,6 +50,15 @@ static bool is_failure(const struct asking *a)
     return a->outcome.head.type != FRAME_REPLY && !is_cancelled(a);
 }
 
+/* What is done with it here is to end, too. */
+static void cancel_body(struct asking *a)
+{
+    bool is_told = a->outcome.head.type == FRAME_ERROR;
+    int code = is_told ? (int)a->outcome.head.value : a->d.session->broken;
+    bough_scope_cancel_elsewhere(a->body, "the dialogue with %s has failed%s%s", a->d.session->peer,
+                                 code ? ": " : "", code ? bough_error_name(code) : "");
+}
+
 static void settle(struct asking *a)
 {
     a->settled = true;
@@ -56,7 +66,7 @@ static void settle(struct asking *a)
     bough_timer_disarm(&a->late);
     dialogue_close(&a->d);
     if (a->body && a->d.failed)
-        bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
+        cancel_body(a);
     wake_waiter(a);
 }
 
@@ -137,8 +147,8 @@ struct waiting {
 static bool hand_on(struct bough_wait *wait)
 {
     struct waiting *w = bough_container_of(wait, struct waiting, wait);
-    const char *reason = bough_scope_reason(w->scope);
-    cancel(w->asking, reason ? reason : "the caller is cancelled");
+    char why[WHY_TEXT];
+    cancel(w->asking, why_scope(w->scope, "the caller is cancelled", why));
     return false;
 }
 
@@ -289,7 +299,7 @@ static void open_body(struct bough_dialogue_block *b, struct asking *a,
     bough_scope_enter_at(&b->scope, site);
     a->body = &b->scope;
     if (a->d.failed)
-        bough_scope_cancel(a->body, "the dialogue with %s has failed", a->d.session->peer);
+        cancel_body(a);
 }
 
 struct bough_dialogue_block *bough_dialogue_block_enter(struct bough_dialogue_block *b,
@@ -325,7 +335,8 @@ static int leave(struct bough_dialogue_block *b, int rc)
     struct asking *a = asking_of(b->dialogue);
     a->body = NULL;
     rc = bough_scope_exit(&b->scope, rc);
-    cancel(a, "the block of the dialogue has ended");
+    char why[WHY_TEXT];
+    cancel(a, why_words("the block of the dialogue has ended", why));
     while (!a->settled)
         wait_for_news(a, true);
     if (a->d.failed) { /* of which the body may have learned */
@@ -392,6 +403,7 @@ int bough_dialogue_result(struct bough_dialogue *d, struct bough_message *ret_re
 
 void bough_dialogue_cancel(struct bough_dialogue *d, const char *reason)
 {
+    char why[WHY_TEXT];
     if (d->end == &asking_end)
-        cancel(asking_of(d), reason);
+        cancel(asking_of(d), why_words(reason, why));
 }

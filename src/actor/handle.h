@@ -4,6 +4,7 @@
 
 #include "actor/news.h"
 #include "actor/session.h"
+#include "actor/why.h"
 #include "bough/actor.h"
 #include "bough/sync.h"
 
@@ -48,7 +49,7 @@ struct bough_actor {
     bool lost;         /* its link has ended */
     bool over;         /* the thread or process has */
     bool watched;      /* a task waits for that */
-    char reason[128];
+    char reason[WHY_TEXT];
     struct frame outcome; /* FRAME_ENDED, if it has come */
     int died;             /* < 0: why, if that has not come, and in words: */
     char how[128];

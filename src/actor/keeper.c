@@ -214,19 +214,14 @@ static int end_gently(struct bough_actor *a)
     return news_await(&a->news, is_leaving, a, "an actor's calls to end");
 }
 
-static const char *why_cancelled(void)
-{
-    const char *reason = bough_scope_reason(bough_scope_current());
-    return reason ? reason : "its block is left";
-}
-
 static void end(struct bough_actor *a, int rc)
 {
+    char why[WHY_TEXT];
     bool gentle = rc == 0 && !a->asked_hard && !is_dying(a);
     if (gentle && end_gently(a) < 0)
         rc = -ECANCELED;
     if (rc < 0)
-        keeper_ask(a, why_cancelled());
+        keeper_ask(a, why_scope(bough_scope_current(), "its block is left", why));
     if (a->asked_hard || !gentle)
         say_bye(a, true);
     bool mute = !a->identified && !is_dying(a); /* a thread may still listen */

@@ -67,7 +67,7 @@ static void end(struct self *self, const char *why)
 {
     self->asked_to_end = true;
     if (why)
-        bough_scope_cancel(&self->life, "%s", why);
+        bough_scope_cancel_elsewhere(&self->life, "%s", why);
 }
 
 static void bye_came(struct self *self, struct frame *f)

@@ -34,12 +34,13 @@ static void request_came(struct bough_dialogue *d, struct frame *f)
         session_refuse(d->session, f, "it is not for who is asked");
         return;
     }
-    bough_scope_cancel(&c->scope, "%s: %s", d->session->peer, frame_text(f));
+    bough_scope_cancel_elsewhere(&c->scope, "%s", frame_text(f));
 }
 
 static void caller_is_lost(struct bough_dialogue *d)
 {
-    bough_scope_cancel(&call_of(d)->scope, "who has asked for it is gone: %s", d->session->why);
+    bough_scope_cancel_elsewhere(&call_of(d)->scope, "who has asked for it is gone: %s",
+                                 d->session->why);
 }
 
 static const struct dialogue_end serving_end = {request_came, caller_is_lost};

@@ -79,6 +79,9 @@ static int compose_reason(char **ret_words, const struct bough_scope *cause)
         return asprintf(ret_words, "SIGINT");
     case BOUGH_CANCEL_DEADLOCK:
         return asprintf(ret_words, "deadlock: %s", cause->text ? cause->text : "no task can run");
+    case BOUGH_CANCEL_ELSEWHERE:
+        return asprintf(ret_words, "%s",
+                        cause->text && *cause->text ? cause->text : "cancelled in another run");
     default:
         return asprintf(ret_words, "cancelled: %s%s", cause->text ? cause->text : "no reason given",
                         asked);

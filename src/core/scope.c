@@ -385,14 +385,14 @@ void scope_cancel(struct bough_scope *s, enum bough_cancel_kind kind, const stru
     cancel_with(s, SCOPE_HARD, kind, site, code, text);
 }
 
-static void cancel_va(struct bough_scope *s, const struct bough_site *site, const char *fmt,
-                      va_list args)
+static void cancel_va(struct bough_scope *s, enum bough_cancel_kind kind,
+                      const struct bough_site *site, const char *fmt, va_list args)
 {
     char text[WORDS_MAX];
     bool wanted = fmt && s->kind == BOUGH_CANCEL_NONE;
     if (wanted)
         vsnprintf(text, sizeof(text), fmt, args);
-    scope_cancel(s, BOUGH_CANCEL_EXPLICIT, site, 0, wanted ? text : NULL);
+    scope_cancel(s, kind, site, 0, wanted ? text : NULL);
 }
 
 void bough_scope_cancel_at(struct bough_scope *s, const struct bough_site *site,
@@ -400,7 +400,7 @@ void bough_scope_cancel_at(struct bough_scope *s, const struct bough_site *site,
 {
     va_list args;
     va_start(args, reason_fmt);
-    cancel_va(s, site, reason_fmt, args);
+    cancel_va(s, BOUGH_CANCEL_EXPLICIT, site, reason_fmt, args);
     va_end(args);
 }
 
@@ -408,7 +408,15 @@ void(bough_scope_cancel)(struct bough_scope *s, const char *reason_fmt, ...)
 {
     va_list args;
     va_start(args, reason_fmt);
-    cancel_va(s, NULL, reason_fmt, args);
+    cancel_va(s, BOUGH_CANCEL_EXPLICIT, NULL, reason_fmt, args);
+    va_end(args);
+}
+
+void bough_scope_cancel_elsewhere(struct bough_scope *s, const char *reason_fmt, ...)
+{
+    va_list args;
+    va_start(args, reason_fmt);
+    cancel_va(s, BOUGH_CANCEL_ELSEWHERE, NULL, reason_fmt, args);
     va_end(args);
 }
 

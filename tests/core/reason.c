@@ -59,6 +59,16 @@ TASK_TEST(an_explicit_reason_has_text_task_and_place)
     return rc;
 }
 
+TASK_TEST(a_reason_from_elsewhere_is_said_as_it_is)
+{
+    struct bough_scope s = BOUGH_SCOPE();
+    bough_scope_enter(&s);
+    bough_scope_cancel_elsewhere(&s, "job %d was withdrawn, in the root", 7);
+    CHECK_EQ(bough_scope_reason_kind(&s), BOUGH_CANCEL_ELSEWHERE);
+    CHECK_STR(bough_scope_reason(&s), "job 7 was withdrawn, in the root");
+    return bough_scope_exit(&s, bough_checkpoint());
+}
+
 TASK_TEST(a_reason_needs_no_text)
 {
     struct bough_scope s = BOUGH_SCOPE();
