@@ -156,12 +156,32 @@ static int not_ours(const struct bough_actor *a)
     return bough_fail(-EINVAL, "the actor %s was not started here", a->name);
 }
 
+/* Who waits may run after the block has ended, and so holds it. */
+
 int bough_actor_join(struct bough_actor *a)
 {
     if (!a->block)
         return not_ours(a);
+    actor_hold(a);
     int rc = bough_event_wait(&a->gone);
-    return rc < 0 ? rc : keeper_outcome(a);
+    if (rc == 0)
+        rc = keeper_outcome(a);
+    actor_release(a);
+    return rc;
+}
+
+/* Until it is gone, also if we are cancelled: then not so gently. */
+static int see_it_stop(struct bough_actor *a)
+{
+    char why[WHY_TEXT];
+    int rc = bough_event_wait(&a->gone), shielded = 0;
+    if (rc == 0)
+        return keeper_outcome(a);
+    keeper_ask(a, why_scope(bough_scope_current(), "who waits for its end is cancelled", why));
+    bough_shielded (BOUGH_NEVER, &shielded)
+        shielded = bough_event_wait(&a->gone);
+    (void)shielded;
+    return rc;
 }
 
 int bough_actor_stop(struct bough_actor *a, const char *reason)
@@ -169,17 +189,11 @@ int bough_actor_stop(struct bough_actor *a, const char *reason)
     if (!a->block)
         return not_ours(a);
     char why[WHY_TEXT];
+    actor_hold(a);
     keeper_ask(a, reason ? why_words(reason, why) : NULL);
-    int rc = bough_event_wait(&a->gone);
-    if (rc < 0) {
-        int shielded = 0;
-        keeper_ask(a, why_scope(bough_scope_current(), "who waits for its end is cancelled", why));
-        bough_shielded (BOUGH_NEVER, &shielded)
-            shielded = bough_event_wait(&a->gone);
-        (void)shielded;
-        return rc;
-    }
-    return keeper_outcome(a);
+    int rc = see_it_stop(a);
+    actor_release(a);
+    return rc;
 }
 
 bool bough_actor_is_up(const struct bough_actor *a)

@@ -172,8 +172,8 @@ static int stopping(struct bough_actor *actor)
 
 /* A link that has ended takes nothing any more; then the session is about to break, and what is
  * open on it is told why. */
-static int ask(struct asking *a, struct bough_actor *actor, const char *operation,
-               struct bough_bytes request, unsigned flags)
+static int open_context(struct asking *a, struct bough_actor *actor, const char *operation,
+                        struct bough_bytes request, unsigned flags)
 {
     struct session *s = &actor->session;
     size_t length = strlen(operation) + 1;
@@ -204,6 +204,19 @@ static int ask(struct asking *a, struct bough_actor *actor, const char *operatio
     dialogue_init(&a->d, s, &asking_end, s->next_context);
     s->next_context += 2;
     return 0;
+}
+
+/* Who waits for room may run after the actor's block has ended, and so holds it. */
+static int ask(struct asking *a, struct bough_actor *actor, const char *operation,
+               struct bough_bytes request, unsigned flags)
+{
+    struct session *s = &actor->session;
+    if (s->hold)
+        s->hold(s, true);
+    int rc = open_context(a, actor, operation, request, flags);
+    if (s->hold)
+        s->hold(s, false);
+    return rc;
 }
 
 /* --- the outcome --- */

@@ -75,10 +75,13 @@ static void control(struct session *s, struct frame *f)
     news_tell(&a->news);
 }
 
+/* Also if it is only that we cannot read any more: then the actor has to learn of it, or both ends
+ * would wait, it for its last words to be read, we for its end. */
 static void lost(struct session *s, int code)
 {
     struct bough_actor *a = s->owner;
     (void)code;
+    s->link->kind->hang_up(s->link);
     a->lost = true;
     news_tell(&a->news);
 }

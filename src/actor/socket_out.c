@@ -291,6 +291,8 @@ int socket_out_pump(struct socket_out *s)
         rc = bough_wait(&wait);
         s->pump = NULL;
     }
+    if (rc != -ECANCELED) /* who waits for room is told */
+        socket_out_break(s, rc);
     return rc;
 }
 

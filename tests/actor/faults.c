@@ -173,6 +173,29 @@ static int many_calls(void *arg)
     return rc;
 }
 
+static int call_much(void *arg)
+{
+    static char much[100 << 10];
+    return bough_call(arg, "echo", (struct bough_bytes){much, sizeof(much)}, NULL);
+}
+
+/* More than a link takes at once, and large enough for shared memory. */
+static int much_at_once(void *arg)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a;
+        struct bough_actor_spec spec = {
+            .type = "clerk", .place = *(enum bough_place *)arg, .grace = BOUGH_MINUTE};
+        rc = bough_actor_start(an, &spec, &a);
+        for (int round = 0; round < 2 && rc == 0; round++)
+            bough_with_nursery (n, &rc)
+                for (int i = 0; i < 20 && rc == 0; i++)
+                    rc = bough_nursery_start_soon(n, call_much, a);
+    }
+    return rc;
+}
+
 static int two_levels(void *arg)
 {
     enum bough_place place = *(enum bough_place *)arg;
@@ -296,4 +319,24 @@ TEST(each_allocation_of_a_process_with_many_calls_fails)
 TEST(each_system_call_of_a_process_with_many_calls_fails)
 {
     fail_each((struct faulted){many_calls, C, P, true, 5});
+}
+
+TEST(each_allocation_of_the_parent_of_a_process_with_much_to_do_fails)
+{
+    fail_each((struct faulted){much_at_once, M, P, false, 30});
+}
+
+TEST(each_system_call_of_the_parent_of_a_process_with_much_to_do_fails)
+{
+    fail_each((struct faulted){much_at_once, C, P, false, 20});
+}
+
+TEST(each_allocation_of_a_process_with_much_to_do_fails)
+{
+    fail_each((struct faulted){much_at_once, M, P, true, 30});
+}
+
+TEST(each_system_call_of_a_process_with_much_to_do_fails)
+{
+    fail_each((struct faulted){much_at_once, C, P, true, 20});
 }

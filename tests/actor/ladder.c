@@ -254,6 +254,89 @@ ACTOR_TEST(a_cancelled_call_to_a_stuck_loop_has_it_killed)
     return rc;
 }
 
+/* --- users that are not in the block of the actor --- */
+
+static int call_with_much(void *arg)
+{
+    static char much[1900]; /* not enough for shared memory */
+    struct caller *c = arg;
+    c->rc = bough_call(c->a, "hang", (struct bough_bytes){much, sizeof(much)}, NULL);
+    return 0;
+}
+
+enum { MANY = 1000 /* there is no room for so many */ };
+
+static int leave_those_who_wait_for_room(void *arg)
+{
+    static struct caller callers[MANY];
+    enum bough_place place = *(enum bough_place *)arg;
+    int rc = 0;
+    bough_with_nursery (users, &rc) {
+        bough_with_actors (an, &rc) {
+            struct bough_actor *a = start(an, .type = "mule", .grace = GRACE, .may_fail = true);
+            for (int i = 0; i < MANY; i++) {
+                callers[i] = (struct caller){.a = a};
+                CHECK_EQ(bough_nursery_start_soon(users, call_with_much, &callers[i]), 0);
+            }
+            CHECK_EQ(kill(bough_actor_pid(a), SIGSTOP), 0);
+            CHECK_EQ(bough_sleep(20 * BOUGH_MS), 0); /* so that they are all parked */
+            break;
+        }
+    }
+    for (int i = 0; i < MANY; i++)
+        CHECK(callers[i].rc == -EOWNERDEAD || callers[i].rc == -EPIPE);
+    return rc;
+}
+
+static int join_one(void *arg)
+{
+    struct caller *c = arg;
+    c->rc = bough_actor_join(c->a);
+    return 0;
+}
+
+static int join_from_outside(void *arg)
+{
+    struct caller c[4];
+    int rc = 0;
+    bough_with_nursery (users, &rc) {
+        bough_with_actors (an, &rc) {
+            struct bough_actor *a;
+            struct bough_actor_spec spec = {.type = "mule", .place = *(enum bough_place *)arg};
+            CHECK_EQ(bough_actor_start(an, &spec, &a), 0);
+            for (int i = 0; i < 4; i++) {
+                c[i] = (struct caller){.a = a};
+                CHECK_EQ(bough_nursery_start_soon(users, join_one, &c[i]), 0);
+            }
+            rc = bough_checkpoint();
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(c[i].rc, 0);
+    return rc;
+}
+
+/* Whoever runs first, they or the block. */
+static void in_many_orders(int (*fn)(void *arg), enum bough_place place)
+{
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        struct bough_run_options options = {.seed = seed};
+        CHECK_RC(bough_run_with(&options, fn, &place), 0);
+    }
+}
+
+TEST(who_waits_for_room_in_a_link_may_run_after_the_block_of_the_actor)
+{
+    if (test_is_emulated())
+        test_skip("no processes can be started here");
+    in_many_orders(leave_those_who_wait_for_room, BOUGH_PLACE_PROCESS);
+}
+
+TEST(who_joins_an_actor_may_run_after_its_block)
+{
+    in_many_orders(join_from_outside, BOUGH_PLACE_THREAD);
+}
+
 ACTOR_TEST(a_cancelled_call_that_is_acknowledged_has_nothing_killed)
 {
     int rc = 0;

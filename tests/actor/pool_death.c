@@ -473,3 +473,31 @@ ACTOR_TEST(a_map_whose_workers_are_killed_again_and_again_comes_to_its_end)
     CHECK(m.died >= 1);
     return rc;
 }
+
+/* Its death was no failure of its, but that the next one cannot start is. */
+ACTOR_TEST(a_worker_that_died_of_a_cancel_and_cannot_start_again_fails_the_pool)
+{
+    int rc = 0;
+    char path[64];
+    struct tally *t = tally_open(&t, path, sizeof(path));
+    struct bough_pool_options options = {.type = "frail",
+                                         .place = place,
+                                         .argument = bough_text(path),
+                                         .workers = 1,
+                                         .restarts = 3,
+                                         .grace = 20 * BOUGH_MS,
+                                         .kill_on_cancel = true};
+    bough_with_pool (p, &options, &rc) {
+        CHECK_EQ(ask_time(p, "sleep", 0), 0);
+        t->fails_from = 2;
+        bough_move_on_after (10 * BOUGH_MS, &rc)
+            rc = ask_time(p, "deaf", place == BOUGH_PLACE_THREAD ? 100 * BOUGH_MS : BOUGH_MINUTE);
+        CHECK_EQ(rc, 0);
+        rc = ask_time(p, "sleep", 0);
+        CHECK_EQ(rc, -EOWNERDEAD);
+    }
+    CHECK_EQ(rc, -BOUGH_EGROUP);
+    CHECK_EQ(t->starts, 5); /* the one that lived, and one more than are allowed */
+    tally_close(t);
+    return 0;
+}
