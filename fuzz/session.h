@@ -1,6 +1,6 @@
 /* A session with a peer who sends what he likes: the bytes go over a real socket into an end that
- * serves a few operations, and has a call and a dialogue open itself. When they are over, so is
- * all. For fuzz/session.c and tests/actor/fuzzed.c.
+ * serves a few operations, has a call and a dialogue open itself, and takes it for a child that
+ * tells of names and looks for some. When they are over, so is all. For fuzz/session.c and tests/actor/fuzzed.c.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,11 +11,13 @@
 #include <bough.h>
 
 #include "actor/handle.h"
+#include "actor/names.h"
 #include "actor/news.h"
 #include "actor/serve.h"
 
 struct victim {
     struct bough_actor actor; /* who sends, as a handle: his session */
+    struct bough_actors block;
     struct service service;
     struct news news;
     bool ended;
@@ -64,6 +66,13 @@ static const struct bough_operation victim_operations[] = {{"echo", victim_echo}
                                                            {"hang", victim_hang},
                                                            {"talk", victim_talk},
                                                            {0}};
+
+static void victim_control(struct session *s, struct frame *f)
+{
+    struct victim *v = s->owner;
+    if (!names_frame(v->actor.names, s, f))
+        session_refuse(s, f, "it is not about names");
+}
 
 static void victim_lost(struct session *s, int code)
 {
@@ -136,20 +145,28 @@ static int victim_is_fed(void *arg)
         close(fds[1]);
         return rc;
     }
+    v.actor.names = names_hold();
+    v.actor.block = &v.block;
+    v.actor.where = BOUGH_PLACE_THREAD; /* so that nobody is killed in the name of a number */
     session_init(s, link, false);
     snprintf(s->peer, sizeof(s->peer), "the peer");
     s->owner = &v;
     s->called = serve_call;
+    s->control = victim_control;
     s->lost = victim_lost;
     s->service = &v.service;
     v.service.accepting = true;
     v.actor.state = ACTOR_UP;
     bough_nursery_open(&n);
-    rc = session_start(s, &n);
+    rc = v.actor.names ? session_start(s, &n) : -ENOMEM;
     if (rc == 0)
         rc = victim_live(&v, fds[1], fed);
     fed->in_time = v.ended;
     rc = bough_nursery_close(&n, rc);
+    if (v.actor.names) {
+        names_forget_actor(v.actor.names, &v.actor);
+        names_release(v.actor.names);
+    }
     session_release(s);
     close(fds[1]);
     return rc;

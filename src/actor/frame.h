@@ -25,7 +25,7 @@ enum {
 enum frame_type {
     /* The start: child to parent, parent to child, and what comes of it. */
     FRAME_HELLO = 1, /* the token; value: pid */
-    FRAME_SPEC,      /* see actor/spec.h; value: the grace */
+    FRAME_SPEC,      /* fields: see actor/self.c; value: the grace */
     FRAME_READY,
     /* Calls and dialogues. */
     FRAME_CALL,       /* operation, 0, request; value: the window, FRAME_IS_DIALOGUE */
@@ -49,7 +49,7 @@ enum frame_type {
     FRAME_FIND,        /* fields: the name, who wants it; context: which; value: FIND_... */
     FRAME_FOUND,       /* context: which; value: 0 and a descriptor, or < 0: it is not to be had */
     FRAME_CONNECT,     /* fields: the name, who wants it; and a descriptor to him */
-    /* Of the link itself (actor/link_socket.c): the last ones, nobody above sees them. */
+    /* Of the link itself (actor/socket_in.c): the last ones, nobody above sees them. */
     FRAME_FD_FOLLOWS, /* the next frame comes with a descriptor */
     FRAME_ARENA,      /* a descriptor, and its size; 0 and none: it is given up (actor/arena.h) */
     FRAME_TYPES,      /* how many there are */
