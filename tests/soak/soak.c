@@ -1,9 +1,12 @@
 /* The run: rounds of work, and a pause after each.
  *
  *     soak [-s SEED] [-i epoll|io_uring] SECONDS
+ *     soak [-i epoll|io_uring] -l LIVES
  *
  * Each worker draws what it does, and how it is disturbed in it, from the seed. What comes of that
- * depends on the kernel's timing as well, so the same seed does the same work, not the same run.
+ * depends on the kernel's timing as well, so the same seed does the same work, not the same run. With
+ * -l there is no such work, but a pool with so many lives of workers in threads, and a tenth of them
+ * in processes.
  * SPDX-License-Identifier: MIT */
 #include "soak.h"
 
@@ -163,6 +166,7 @@ static int work(void *arg)
 struct plan {
     uint64_t seed;
     int seconds;
+    unsigned lives; /* 0: rounds */
     enum bough_io io;
     struct site site;
 };
@@ -256,20 +260,33 @@ static int soak(void *arg)
     return rc;
 }
 
+static int soak_lives(void *arg)
+{
+    const struct plan *plan = arg;
+    int rc = bough_tree_on_signal(SIGALRM);
+    if (rc == 0)
+        rc = live_often(BOUGH_PLACE_THREAD, plan->lives);
+    return rc < 0 ? rc : live_often(BOUGH_PLACE_PROCESS, plan->lives / 10);
+}
+
 /* --- the program --- */
 
 static int usage(void)
 {
-    fprintf(stderr, "soak [-s SEED] [-i epoll|io_uring] SECONDS\n");
+    fprintf(stderr, "soak [-s SEED] [-i epoll|io_uring] SECONDS\n"
+                    "soak [-i epoll|io_uring] -l LIVES\n");
     return 2;
 }
 
 static int run(struct plan *plan)
 {
     const struct bough_run_options options = {.io = plan->io};
-    printf("1..1\n# soak -s %" PRIu64 " -i %s %d\n", plan->seed,
-           plan->io == BOUGH_IO_URING ? "io_uring" : "epoll", plan->seconds);
-    int rc = bough_run_with(&options, soak, plan);
+    const char *io = plan->io == BOUGH_IO_URING ? "io_uring" : "epoll";
+    if (plan->lives)
+        printf("1..1\n# soak -i %s -l %u\n", io, plan->lives);
+    else
+        printf("1..1\n# soak -s %" PRIu64 " -i %s %d\n", plan->seed, io, plan->seconds);
+    int rc = bough_run_with(&options, plan->lives ? soak_lives : soak, plan);
     if (rc == -ENOSYS || rc == -EPERM || rc == -EACCES || rc == -ENOTSUP) {
         printf("ok 1 - soak # SKIP %s\n# 1 passed, 0 failed\n",
                bough_error_message(bough_error_last()));
@@ -280,7 +297,8 @@ static int run(struct plan *plan)
         printf("not ok 1 - soak\n# 0 passed, 1 failed\n");
         return 1;
     }
-    tell_all();
+    if (!plan->lives)
+        tell_all();
     printf("ok 1 - soak\n# 1 passed, 0 failed\n");
     return 0;
 }
@@ -290,15 +308,20 @@ int main(int argc, char **argv)
     struct plan plan = {.seed = (uint64_t)time(NULL) * 1000 + (uint64_t)getpid() % 1000,
                         .io = BOUGH_IO_EPOLL};
     int option;
-    while ((option = getopt(argc, argv, "s:i:")) != -1) {
+    while ((option = getopt(argc, argv, "s:i:l:")) != -1) {
         if (option == 's')
             plan.seed = strtoull(optarg, NULL, 0);
+        else if (option == 'l' && atoi(optarg) > 0)
+            plan.lives = (unsigned)atoi(optarg);
         else if (option == 'i' && strcmp(optarg, "io_uring") == 0)
             plan.io = BOUGH_IO_URING;
         else if (option != 'i' || strcmp(optarg, "epoll") != 0)
             return usage();
     }
-    if (optind != argc - 1 || (plan.seconds = atoi(argv[optind])) < 1)
+    if (optind != argc - !plan.lives)
+        return usage();
+    plan.seconds = plan.lives ? (int)(plan.lives / 10) : atoi(argv[optind]);
+    if (plan.seconds < 1 && !plan.lives)
         return usage();
     plan.seed += !plan.seed;
     setvbuf(stdout, NULL, _IOLBF, 0);

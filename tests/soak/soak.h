@@ -4,6 +4,7 @@
  *          pause after each round, in which nothing is left over
  * watch.c  what is measured in the pauses
  * network.c, local.c, flow.c, actors.c   what the workers do
+ * lives.c  instead of all that: a pool with many short lives
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -71,6 +72,9 @@ int use_locks(struct worker *w);
 int fail_in_groups(struct worker *w);
 
 int use_actors(struct worker *w);
+
+/* So many workers of a pool, each for one call. 0, or a failure. */
+int live_often(enum bough_place place, unsigned lives);
 
 /* --- what is watched --- */
 
