@@ -1,6 +1,7 @@
 /* A session with a peer who sends what he likes: the bytes go over a real socket into an end that
  * serves a few operations, has a call and a dialogue open itself, and takes it for a child that
- * tells of names and looks for some. When they are over, so is all. For fuzz/session.c and tests/actor/fuzzed.c.
+ * tells of names and looks for some. When they are over, so is all. For fuzz/session.c and
+ * tests/actor/fuzzed.c.
  * SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,5 +1,5 @@
-/* Supervisors of actors with each allocation or system call failing: while a child is started, dies,
- * is started again, and is removed.
+/* Supervisors of actors with each allocation or system call failing: while a child is started,
+ * dies, is started again, and is removed.
  * SPDX-License-Identifier: MIT */
 #include "faulted.h"
 
