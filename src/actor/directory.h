@@ -23,7 +23,7 @@ void directory_init(struct directory *d);
 
 struct entry *directory_look_up(struct directory *d, const char *name);
 
-/* NULL: no memory. What cannot be kept cannot be found: no more is lost. */
+/* NULL: no memory. Who waits for the name would wait for ever, so that has to be a failure. */
 struct entry *directory_add(struct directory *d, struct bough_actor *via, const char *name,
                             pid_t pid);
 
