@@ -60,6 +60,8 @@ static int failed(struct fd_stream *f, int rc)
     if (f->is_socket &&
         (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENETUNREACH))
         f->lost = rc;
+    if (rc == -EBADF && f->fd >= 0)
+        return bough_fail_text(-EBADF, "the descriptor of this stream does not go this way");
     return transport_failed(rc);
 }
 

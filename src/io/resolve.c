@@ -139,6 +139,8 @@ int bough_resolve_by(struct bough_resolver *resolver, const char *host, unsigned
                      struct bough_address *ret_addresses, unsigned capacity)
 {
     struct bough_address address;
+    if (!host)
+        return bough_fail_text(-EINVAL, "no host to look up, but NULL");
     if (capacity == 0 || port > 65535 || !*host)
         return bough_fail(-EINVAL, "cannot look up \"%s\", port %u, for %u addresses", host, port,
                           capacity);

@@ -131,6 +131,7 @@ void bough_udp_close(struct bough_udp *u)
 {
     int fd = u->fd;
     u->fd = -1;
+    u->gro = false; /* it counts no longer: all is -EBADF */
     bough_socket_close(fd);
 }
 

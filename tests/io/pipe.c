@@ -59,6 +59,23 @@ static int open_and_use(void *arg)
     return rc;
 }
 
+TASK_TEST(the_wrong_end_of_a_pipe_is_told_from_a_closed_one)
+{
+    struct bough_stream *in, *out;
+    char byte;
+    CHECK_EQ(bough_pipe_open(&in, &out), 0);
+    CHECK_EQ(bough_stream_send_all(in, "x", 1), -EBADF);
+    CHECK_HAS(bough_error_message(bough_error_last()), "this way");
+    CHECK_EQ(bough_stream_receive_some(out, &byte, 1), -EBADF);
+    CHECK_HAS(bough_error_message(bough_error_last()), "this way");
+    CHECK_EQ(bough_stream_close(out), 0);
+    CHECK_EQ(bough_stream_send_all(out, "x", 1), -EBADF);
+    CHECK_HAS(bough_error_message(bough_error_last()), "closed");
+    bough_stream_free(in);
+    bough_stream_free(out);
+    return 0;
+}
+
 TEST(a_pipe_that_cannot_be_had_leaves_nothing_behind)
 {
     CHECK(bough_test_faults(BOUGH_FAULT_MEMORY, open_and_use, NULL) >= 2);

@@ -40,6 +40,7 @@ IO_TEST(what_makes_no_sense_is_invalid)
 {
     struct bough_address found = {.size = 5};
     CHECK_EQ(bough_resolve("", 80, &found, 1), -EINVAL);
+    CHECK_EQ(bough_resolve(NULL, 80, &found, 1), -EINVAL);
     CHECK_EQ(bough_resolve("localhost", 65536, &found, 1), -EINVAL);
     CHECK_EQ(bough_resolve("localhost", 80, &found, 0), -EINVAL);
     CHECK_EQ(found.size, 5);

@@ -195,6 +195,10 @@ IO_TEST(what_is_closed_stays_closed)
     CHECK_EQ(bough_udp_address(e.a, &e.at_b), -EBADF);
     CHECK_EQ(bough_udp_set_broadcast(e.a, true), -EBADF);
     CHECK_EQ(bough_udp_set_gro(e.a, true), -EBADF);
+    (void)bough_udp_set_gro(e.b, true); /* where it can: then others than trains are -EINVAL */
+    bough_udp_close(e.b);
+    CHECK_EQ(receive_one(e.b), -EBADF);
+    CHECK_EQ(bough_udp_receive_batch(e.b, &d, 1), -EBADF);
     tear_down(&e);
     bough_udp_free(NULL);
     return 0;
