@@ -103,8 +103,8 @@ BOUGH_MUST_CHECK int bough_file_stat(struct bough_file *f, struct stat *ret_stat
 
 /* --- whole files --- */
 
-/* All of a file, with a NUL behind it, in memory that is yours to free(). 0; -EFBIG: more than
- * 'limit' bytes (0: no limit); -ENOMEM. */
+/* All of a file, with a NUL behind it, in memory that is yours to free(); 'ret_size' may be NULL.
+ * 0; -EFBIG: more than 'limit' bytes (0: no limit); -ENOMEM. */
 BOUGH_MUST_CHECK int bough_file_read_all(const char *path, size_t limit, char **ret_data,
                                          size_t *ret_size);
 

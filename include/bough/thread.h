@@ -44,7 +44,7 @@ enum { BOUGH_THREADS = 40 };
 /* Call fn(arg) in a worker thread, and wait for it. A checkpoint. Returns what fn returns;
  * -ECANCELED: it was cancelled before fn began, or abandoned (drop has been or will be called; only
  * then); -EAGAIN: no thread to be had; -ENOMEM. A failure that fn records with bough_fail() comes
- * along. Cancelled while fn runs, and not abandoned: fn's result counts. */
+ * along. Cancelled while fn runs, and not abandoned: fn's result counts. 'options' may be NULL. */
 BOUGH_MUST_CHECK int bough_thread_run(bough_thread_fn *fn, void *arg);
 BOUGH_MUST_CHECK int bough_thread_run_with(const struct bough_thread_options *options,
                                            bough_thread_fn *fn, void *arg);

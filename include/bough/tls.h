@@ -58,7 +58,7 @@ struct bough_tls_options {
 struct bough_tls;
 
 /* 0; -ENOENT, -EACCES, -EMFILE: a file that cannot be read; -EINVAL: one that is not what it should
- * be; the detail says which; -ENOMEM. Reads files. */
+ * be; the detail says which; -ENOMEM. Reads files. NULL for 'options': none. */
 BOUGH_MUST_CHECK int bough_tls_open(const struct bough_tls_options *options,
                                     struct bough_tls **ret_tls);
 

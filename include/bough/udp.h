@@ -41,8 +41,8 @@ struct bough_udp_options {
 };
 
 /* A socket bound to 'local', of IPv4 or IPv6 (which then is IPv6 only). Port 0: one that is free;
- * "0.0.0.0" or "::": all addresses of this machine. Does not block. 0, -EADDRINUSE, -EADDRNOTAVAIL,
- * -EMFILE, -ENOMEM, ... */
+ * "0.0.0.0" or "::": all addresses of this machine. 'options' may be NULL. Does not block. 0,
+ * -EADDRINUSE, -EADDRNOTAVAIL, -EMFILE, -ENOMEM, ... */
 BOUGH_MUST_CHECK int bough_udp_open(const struct bough_address *local, struct bough_udp **ret_udp);
 BOUGH_MUST_CHECK int bough_udp_open_with(const struct bough_udp_options *options,
                                          const struct bough_address *local,

@@ -454,6 +454,7 @@ int bough_file_read_all(const char *path, size_t limit, char **ret_data, size_t 
     }
     w.data[w.size] = '\0';
     *ret_data = w.data;
-    *ret_size = w.size;
+    if (ret_size)
+        *ret_size = w.size;
     return 0;
 }

@@ -47,6 +47,7 @@ static int address_of(int fd, struct bough_address *ret_address)
 int bough_udp_open_with(const struct bough_udp_options *options, const struct bough_address *local,
                         struct bough_udp **ret_udp)
 {
+    const struct bough_udp_options none = {0};
     char text[BOUGH_ADDRESS_TEXT];
     int family = local->storage.ss_family;
     if (family != AF_INET && family != AF_INET6)
@@ -55,7 +56,7 @@ int bough_udp_open_with(const struct bough_udp_options *options, const struct bo
     if (fd < 0)
         return fd;
     struct bough_address bound;
-    int rc = set_up(fd, options, local);
+    int rc = set_up(fd, options ? options : &none, local);
     if (rc == 0)
         rc = address_of(fd, &bound);
     if (rc < 0) {
@@ -75,7 +76,7 @@ int bough_udp_open_with(const struct bough_udp_options *options, const struct bo
 
 int bough_udp_open(const struct bough_address *local, struct bough_udp **ret_udp)
 {
-    return bough_udp_open_with(&(struct bough_udp_options){0}, local, ret_udp);
+    return bough_udp_open_with(NULL, local, ret_udp);
 }
 
 static int closed(void)

@@ -217,7 +217,10 @@ static int start(struct thread_call *c)
 int bough_thread_run_with(const struct bough_thread_options *options, bough_thread_fn *fn,
                           void *arg)
 {
+    const struct bough_thread_options none = {0};
     struct thread_call *c = NULL;
+    if (!options)
+        options = &none;
     int rc = call_new(options, fn, arg, &c);
     if (rc < 0)
         return rc;
@@ -241,5 +244,5 @@ int bough_thread_run_with(const struct bough_thread_options *options, bough_thre
 
 int bough_thread_run(bough_thread_fn *fn, void *arg)
 {
-    return bough_thread_run_with(&(struct bough_thread_options){0}, fn, arg);
+    return bough_thread_run_with(NULL, fn, arg);
 }

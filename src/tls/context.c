@@ -97,6 +97,7 @@ static int tls_setup(struct bough_tls *tls, const struct bough_tls_options *opti
 
 int bough_tls_open(const struct bough_tls_options *options, struct bough_tls **ret_tls)
 {
+    const struct bough_tls_options none = {0};
     struct bough_tls *tls = calloc(1, sizeof(*tls));
     if (tls)
         tls->context = SSL_CTX_new(TLS_method());
@@ -104,7 +105,7 @@ int bough_tls_open(const struct bough_tls_options *options, struct bough_tls **r
         free(tls);
         return bough_fail_text(-ENOMEM, "no memory for TLS");
     }
-    int rc = tls_setup(tls, options);
+    int rc = tls_setup(tls, options ? options : &none);
     if (rc < 0) {
         bough_tls_close(tls);
         return rc;

@@ -357,6 +357,8 @@ IO_TEST(a_whole_file_is_read_within_its_limit)
     CHECK_EQ(bough_file_read_all(p.path, 9, &data, &size), -EFBIG);
     CHECK_HAS(bough_error_message(bough_error_last()), "9 bytes");
     CHECK(!data);
+    CHECK_EQ(bough_file_read_all(p.path, 10, &data, NULL), 0);
+    free(data);
     CHECK_EQ(bough_file_read_all(p.path, 10, &data, &size), 0);
     CHECK_EQ(size, 10);
     CHECK_STR(data, "0123456789");

@@ -159,6 +159,7 @@ IO_TEST(a_port_belongs_to_one_unless_all_say_otherwise)
     struct bough_address at;
     struct bough_udp *a = open_at("127.0.0.1", &at), *b = NULL, *c;
     CHECK_EQ(bough_udp_open(&at, &b), -EADDRINUSE);
+    CHECK_EQ(bough_udp_open_with(NULL, &at, &b), -EADDRINUSE);
     CHECK_EQ(bough_udp_open_with(&shared, &at, &b), -EADDRINUSE);
     CHECK(!b);
     bough_udp_free(a);

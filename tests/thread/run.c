@@ -465,6 +465,7 @@ TASK_TEST(what_the_function_returns_is_the_result)
 {
     int number = 41;
     CHECK_EQ(bough_thread_run(add_one, &number), 42);
+    CHECK_EQ(bough_thread_run_with(NULL, add_one, &number), 43); /* as without options */
     return 0;
 }
 

@@ -317,6 +317,8 @@ TASK_TEST(without_descriptors_no_certificate_is_read_and_that_is_said)
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
     CHECK_EQ(bough_tls_open(&own, &tls), 0);
     bough_tls_close(tls);
+    CHECK_EQ(bough_tls_open(NULL, &tls), 0); /* as without options */
+    bough_tls_close(tls);
     identity_remove(&id);
     return 0;
 }
