@@ -38,12 +38,16 @@ struct bough_task_info {
     bool ready;
     bool running;
     const struct bough_scope *scope; /* innermost; follow ->parent up to ->parent == NULL */
-    unsigned depth;
+    unsigned depth; /* in the tree as it is printed: hidden parents do not count */
+    bool hidden;    /* bough_task_hide() */
 };
 
 /* Walk the tasks in the order of the tree: the main task first, children after their parent. Start
  * with info->task == NULL; false when there are no more. Do not start or end tasks meanwhile. */
 bool bough_task_next(struct bough_task_info *info);
+
+/* Its line in bough_tree_print(). For trees that have more in them. */
+void bough_task_print(const struct bough_task_info *info, FILE *to);
 
 /* The frames that a task has open (bough/frame.h: managers, iterators), the oldest is number 0:
  * where it was opened, and its function. NULL: there are not so many. */

@@ -29,6 +29,10 @@ const struct bough_site *bough_task_site(const struct bough_task *task);
 /* Name the running task, for errors and the tree. If memory is out the old name stays. */
 void bough_task_set_name(const char *fmt, ...) BOUGH_PRINTF(1, 2);
 
+/* The running task is how something works, and not what a user has started: bough_tree_print() and
+ * the paths of errors leave it out. What it starts is shown below its parent. */
+void bough_task_hide(void);
+
 /* A key. Zero-initialised, usually static; 'fallback' is what an unset local gives. */
 struct bough_local {
     void *fallback;

@@ -34,6 +34,7 @@ struct bough_actor {
     const struct bough_actor_spec *spec; /* during the start */
     struct place *place;
     struct names *names; /* the run's; held */
+    const struct bough_task *keeper;
     char type[ACTOR_NAME];
     unsigned char token[16];
     int64_t grace;

@@ -96,6 +96,7 @@ static void stuck(struct session *s)
 static int watch(void *arg)
 {
     struct bough_actor *a = arg;
+    bough_task_hide();
     bough_task_set_name("watcher of %s", a->name);
     int rc = a->place->kind->wait(a->place);
     if (rc < 0)
@@ -352,6 +353,7 @@ int keeper_main(void *arg)
     struct bough_nursery n;
     struct link *link;
     bough_task_set_name("%s", a->name);
+    a->keeper = bough_task_current();
     a->names = names_hold();
     int rc = !a->names                        ? bough_fail_text(-ENOMEM, "no memory for an actor")
              : a->where == BOUGH_PLACE_THREAD ? place_thread(a, &a->place, &link)
@@ -378,6 +380,7 @@ int keeper_main(void *arg)
     if (a->names)
         names_release(a->names);
     a->state = ACTOR_GONE;
+    a->keeper = NULL;
     bough_event_set(&a->gone);
     return rc;
 }

@@ -176,6 +176,7 @@ int worker_main(void *arg)
     struct worker *w = arg;
     struct bough_pool *p = w->pool;
     int rc = 0;
+    bough_task_hide();
     bough_task_set_name("keeper of %s", w->name);
     for (bool is_first = true; rc == 0 && p->state < POOL_ENDING; is_first = false) {
         p->stats.replaced += !is_first;

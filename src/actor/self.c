@@ -140,12 +140,13 @@ static int serve_all(struct self *self)
 
 static int live(struct self *self)
 {
+    static const struct bough_site no_place = {"the life of an actor", __FILE__, 0};
     struct bough_manager manager;
+    bough_manager_fn *own = self->type->manager;
+    void *arg = own ? (void *)&self->argument : self;
     bough_scope_enter(&self->life);
-    int rc = self->type->manager
-                 ? bough_manager_enter(&manager, self->type->manager, &self->argument,
-                                       &self->service.state)
-                 : bough_manager_enter(&manager, setup_and_teardown, self, &self->service.state);
+    int rc = bough_manager_enter_at(&manager, own ? own : setup_and_teardown, arg,
+                                    &self->service.state, &no_place);
     if (rc == 0)
         rc = bough_manager_exit(&manager, serve_all(self));
     return bough_scope_exit(&self->life, rc);

@@ -89,10 +89,17 @@ static void call_free(struct bough_call *c)
     free(c);
 }
 
+static bool is_inner(const char *operation)
+{
+    return *operation == ':';
+}
+
 /* The task. Its failures are its caller's, so it ends well. */
 static int serve(void *arg)
 {
     struct bough_call *c = arg;
+    if (is_inner(c->operation->name))
+        bough_task_hide();
     bough_task_set_name("%s", c->operation->name);
     bough_scope_enter(&c->scope);
     int rc = c->operation->fn(c, c->service->state);
@@ -105,11 +112,14 @@ static int serve(void *arg)
 
 /* --- a call comes --- */
 
+/* Its name is all that there is to say of an operation's task. */
+static const struct bough_site no_place = {"an operation", __FILE__, 0};
+
 static const struct bough_operation *find(const struct service *service, const char *name)
 {
-    const struct bough_operation *o = !service       ? NULL
-                                      : *name == ':' ? service->inner
-                                                     : service->operations;
+    const struct bough_operation *o = !service         ? NULL
+                                      : is_inner(name) ? service->inner
+                                                       : service->operations;
     for (; o && o->name; o++)
         if (strcmp(o->name, name) == 0)
             return o;
@@ -168,7 +178,7 @@ void serve_call(struct session *s, struct frame *f)
     if (rc == 0 && !c)
         rc = bough_fail_text(-ENOMEM, "no memory for a call");
     if (rc == 0) {
-        rc = bough_nursery_start_soon(s->service->calls, serve, c);
+        rc = bough_nursery_start_soon_at(s->service->calls, serve, c, &no_place);
         if (rc < 0)
             call_free(c);
     }

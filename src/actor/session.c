@@ -176,6 +176,7 @@ static int read_all(void *arg)
     struct session *s = arg;
     struct frame f;
     int rc = 0;
+    bough_task_hide();
     bough_task_set_name("reader of %s", s->peer);
     while (!s->broken && (rc = s->link->kind->receive(s->link, &f)) > 0)
         dispatch(s, &f);
@@ -196,6 +197,7 @@ static int read_all(void *arg)
 static int pump(void *arg)
 {
     struct session *s = arg;
+    bough_task_hide();
     bough_task_set_name("pump to %s", s->peer);
     int rc = s->link->kind->pump(s->link);
     if (rc == -ECANCELED)

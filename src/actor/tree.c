@@ -1,5 +1,6 @@
-/* Each run prints its own tasks, and asks its actors for theirs, all at once; who is asked has a
- * little less time than who asks, so that the one that does not answer is named by its parent.
+/* Each run asks its actors for their tasks, all at once, and prints them among its own, below the
+ * task that keeps the actor; who is asked has a little less time than who asks, so that the one that
+ * does not answer is named by its parent.
  * SPDX-License-Identifier: MIT */
 #include "actor/tree.h"
 
@@ -34,19 +35,20 @@ static int ask_one(void *arg)
     return a->rc == -ECANCELED ? a->rc : 0;
 }
 
-static void print_indented(const char *text, FILE *to)
+static void print_indented(const char *text, int by, FILE *to)
 {
     while (*text) {
         const char *end = strchrnul(text, '\n');
-        fprintf(to, "    %.*s\n", (int)(end - text), text);
+        fprintf(to, "%*s%.*s\n", by, "", (int)(end - text), text);
         text = *end ? end + 1 : end;
     }
 }
 
-static void print_one(const struct asked *a, FILE *to)
+/* Below the line of its keeper. */
+static void print_one(const struct asked *a, int indent, FILE *to)
 {
     const struct bough_actor *actor = a->actor;
-    fprintf(to, "  actor %s (%s, %s %d)", actor->name, actor->type,
+    fprintf(to, "%*sactor %s (%s, %s %d)", indent, "", actor->name, actor->type,
             actor->where == BOUGH_PLACE_THREAD ? "a thread of process" : "process",
             (int)actor->pid);
     if (a->rc < 0)
@@ -54,28 +56,57 @@ static void print_one(const struct asked *a, FILE *to)
                 a->rc == -ETIMEDOUT ? "its time is up" : bough_error_name(a->rc));
     else {
         fprintf(to, ":\n");
-        print_indented(a->text.data ? a->text.data : "", to);
+        print_indented(a->text.data ? a->text.data : "", indent, to);
     }
 }
 
-static int print_actors(struct names *names, int64_t patience, FILE *to)
+/* All that are up, some of which may end while they are asked. */
+static unsigned collect(struct names *names, int64_t patience, struct asked *all)
 {
-    struct asked *all = calloc(ACTORS_SHOWN, sizeof(*all));
     unsigned count = 0;
-    int rc = 0;
-    if (!all)
-        return bough_fail_text(-ENOMEM, "no memory for the tree of actors");
     for (struct bough_actor *a = names_next_actor(names, NULL); a && count < ACTORS_SHOWN;
          a = names_next_actor(names, a)) {
         actor_hold(a);
         all[count++] = (struct asked){.actor = a, .patience = patience};
     }
+    return count;
+}
+
+static const struct asked *kept_by(const struct bough_task *task, const struct asked *all,
+                                   unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].actor->keeper == task)
+            return &all[i];
+    return NULL;
+}
+
+static void print_tasks(const struct asked *all, unsigned count, FILE *to)
+{
+    struct bough_task_info info = {0};
+    while (bough_task_next(&info)) {
+        if (info.hidden)
+            continue;
+        bough_task_print(&info, to);
+        const struct asked *a = kept_by(info.task, all, count);
+        if (a)
+            print_one(a, 4 + 2 * (int)(info.depth < 40 ? info.depth : 40), to);
+    }
+}
+
+static int print_asking(struct names *names, int64_t patience, FILE *to)
+{
+    struct asked *all = calloc(ACTORS_SHOWN, sizeof(*all));
+    int rc = 0;
+    if (!all)
+        return bough_fail_text(-ENOMEM, "no memory for the tree of actors");
+    unsigned count = collect(names, patience, all);
     bough_with_nursery (n, &rc)
         for (unsigned i = 0; i < count && rc == 0; i++)
             rc = bough_nursery_start_soon(n, ask_one, &all[i]);
+    if (rc == 0)
+        print_tasks(all, count, to);
     for (unsigned i = 0; i < count; i++) {
-        if (rc == 0)
-            print_one(&all[i], to);
         bough_message_free(&all[i].text);
         actor_release(all[i].actor);
     }
@@ -85,11 +116,10 @@ static int print_actors(struct names *names, int64_t patience, FILE *to)
 
 static int print(int64_t patience, FILE *to)
 {
-    bough_tree_print(to);
     struct names *names = names_hold();
     if (!names)
         return bough_fail_text(-ENOMEM, "no memory for the tree of actors");
-    int rc = print_actors(names, patience, to);
+    int rc = print_asking(names, patience, to);
     names_release(names);
     return rc;
 }
@@ -97,7 +127,10 @@ static int print(int64_t patience, FILE *to)
 int bough_actor_tree_print(FILE *to)
 {
     int rc = bough_pass();
-    return rc < 0 ? rc : print(PATIENCE, to);
+    if (rc < 0)
+        return rc;
+    fprintf(to, "tasks:\n");
+    return print(PATIENCE, to);
 }
 
 /* --- being asked --- */

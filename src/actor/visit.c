@@ -43,6 +43,7 @@ static int visit(void *arg)
     struct visit *v = arg;
     struct session *s = &v->actor.session;
     struct bough_nursery n;
+    bough_task_hide();
     bough_task_set_name("connection to %s", v->actor.name);
     bough_nursery_open(&n);
     int rc = session_start(s, &n);

@@ -7,7 +7,7 @@ static unsigned task_depth(const struct bough_task *task)
 {
     unsigned depth = 0;
     for (; task->parent; task = task->parent->task)
-        depth++;
+        depth += !task->parent->task->hidden;
     return depth;
 }
 
@@ -62,6 +62,7 @@ bool bough_task_next(struct bough_task_info *info)
         .running = task == running,
         .ready = task != running && !task->wait,
         .scope = task->scope,
+        .hidden = task->hidden,
         .depth = task_depth(task),
     };
     return true;

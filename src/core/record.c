@@ -21,7 +21,9 @@ static size_t task_path(const struct bough_task *task, char path[PATH_MAX_SHOWN]
 {
     char *at = path + PATH_MAX_SHOWN - 1;
     *at = '\0';
-    while (task) {
+    for (; task; task = task->parent ? task->parent->task : NULL) {
+        if (task->hidden)
+            continue;
         const char *name = bough_task_name(task);
         size_t length = strlen(name);
         bool inner = *at != '\0';
@@ -34,7 +36,6 @@ static size_t task_path(const struct bough_task *task, char path[PATH_MAX_SHOWN]
             *--at = '/';
         at -= length;
         memcpy(at, name, length);
-        task = task->parent ? task->parent->task : NULL;
     }
     size_t length = strlen(at);
     memmove(path, at, length + 1);

@@ -48,6 +48,7 @@ struct bough_task {
     bool service;            /* nursery */
     bool last_caught;        /* scope: cancelled_caught of the scope that was left last */
     bool has_frames;         /* frame: 'frames' is initialised */
+    bool hidden;             /* task: trees and paths leave it out */
     unsigned cancel_mark;    /* wake: errors.next + 1 when the newest failure is a cancel */
     int deferred_lost;       /* error: the code of one that there was no memory for */
     struct bough_wait *wait; /* wake; NULL: it runs, or is ready to */

@@ -213,6 +213,11 @@ void bough_task_set_name(const char *fmt, ...)
     va_end(args);
 }
 
+void bough_task_hide(void)
+{
+    current_task()->hidden = true;
+}
+
 void bough_task_on_exit(struct bough_task_exit *hook)
 {
     struct bough_task *task = current_task();

@@ -46,13 +46,15 @@ static void print_frames(const struct bough_task_info *info, FILE *to)
 {
     const struct bough_site *site;
     for (unsigned i = 0; (site = bough_task_frame(info->task, i)); i++)
-        fprintf(to, "; in %s %s:%d", site->what, site->file, site->line);
+        if (site->line)
+            fprintf(to, "; in %s %s:%d", site->what, site->file, site->line);
 }
 
-static void print_task(const struct bough_task_info *info, int64_t now, FILE *to)
+void bough_task_print(const struct bough_task_info *info, FILE *to)
 {
     const struct bough_site *site = info->started_at;
-    fprintf(to, "%*s%s", (int)(info->depth < 40 ? info->depth : 40) * 2, "", info->name);
+    int64_t now = bough_now();
+    fprintf(to, "  %*s%s", (int)(info->depth < 40 ? info->depth : 40) * 2, "", info->name);
     if (site && site->line)
         fprintf(to, " (%s %s:%d)", site->what, site->file, site->line);
     if (info->waits_for) {
@@ -73,10 +75,9 @@ void bough_tree_print(FILE *to)
         fprintf(to, "no bough run in this thread\n");
         return;
     }
-    int64_t now = bough_now();
     fprintf(to, "tasks:\n");
     do {
-        fprintf(to, "  ");
-        print_task(&info, now, to);
+        if (!info.hidden)
+            bough_task_print(&info, to);
     } while (bough_task_next(&info));
 }

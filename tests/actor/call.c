@@ -201,6 +201,7 @@ ACTOR_TEST(what_is_not_in_the_table_cannot_be_called)
             CHECK_EQ(bough_call(calc, names[i], BOUGH_NO_BYTES, NULL), -ENOSYS);
             CHECK_HAS(WHY, names[i]);
             CHECK_HAS(WHY, "the actor c");
+            CHECK_STR(bough_error_task(bough_error_last()), "c");
         }
         check_says(calc, "echo", "it goes on", "it goes on");
     }

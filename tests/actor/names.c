@@ -266,6 +266,11 @@ ACTOR_TEST(the_tree_shows_the_tasks_of_all_actors)
         CHECK_HAS(text, "actor m1 (middle,");
         CHECK_HAS(text, "      actor l2 (leaf,");
         CHECK_HAS(text, "waits: calls");
+        const char *above = strstr(text, "\n    m1 ("), *next = strstr(text, "\n    m2 (");
+        CHECK(above && next && above < next); /* each below the task that keeps it */
+        CHECK(strstr(above, "actor m1 (") < next && strstr(above, "actor l1 (") < next);
+        CHECK(!strstr(text, "reader of") && !strstr(text, "pump to") &&
+              !strstr(text, "watcher of") && !strstr(text, ":tree"));
         free(text);
     }
     return rc;

@@ -260,7 +260,7 @@ static int live_and_die(enum bough_place place)
 {
     struct bough_child_spec spec = {.id = "m",
                                     .actor = MORTAL(place),
-                                    .start_timeout = 200 * BOUGH_MS,
+                                    .start_timeout = 2 * BOUGH_SEC,
                                     .shutdown = 50 * BOUGH_MS};
     struct bough_supervisor_options options = {.intensity = 3};
     int rc = 0;
@@ -291,6 +291,8 @@ static void check_faults(enum bough_fault fault, enum bough_place place)
         int rc = bough_run(live_and_die_task, &place);
         hit = bough_fault_was_hit(fault);
         bough_fault_set(fault, 0);
+        if (rc < 0 && !hit)
+            bough_error_print(bough_error_last(), stderr);
         CHECK(rc == 0 || hit);
         CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
         CHECK_EQ(errno, ECHILD);

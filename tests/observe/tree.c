@@ -322,6 +322,38 @@ static int leave_manager(__attribute__((unused)) void *arg)
     return rc;
 }
 
+static int fail_when_told(void *arg)
+{
+    int rc = bough_event_wait(arg);
+    return rc < 0 ? rc : bough_fail(-EIO, "it broke");
+}
+
+static int hidden(void *arg)
+{
+    int rc = 0;
+    bough_task_hide();
+    bough_with_nursery (n, &rc)
+        rc = bough_nursery_start_soon(n, fail_when_told, arg);
+    return rc;
+}
+
+TASK_TEST(a_hidden_task_is_left_out_of_the_tree_and_of_paths)
+{
+    int rc = 0;
+    struct bough_event told;
+    bough_event_init(&told);
+    bough_with_nursery (n, &rc) {
+        CHECK_EQ(bough_nursery_start_soon(n, hidden, &told), 0);
+        CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
+        CHECK(!strstr(picture(), "hidden ("));
+        CHECK(strncmp(line_with("fail_when_told ("), "    fail_when_told", 18) == 0);
+        bough_event_set(&told);
+    }
+    CHECK_EQ(rc, -EIO);
+    CHECK_STR(bough_error_task(bough_error_last()), "main/fail_when_told");
+    return 0;
+}
+
 TASK_TEST(the_tree_shows_managers_that_are_open)
 {
     int rc = 0;
