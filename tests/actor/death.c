@@ -98,6 +98,42 @@ static const struct bough_operation operations[] = {
     {"hang", hang},  {"close_the_link", close_the_link}, {0}};
 BOUGH_ACTOR(mortal, .operations = operations, .setup = setup, .teardown = teardown);
 
+/* Talks a lot, and then fails, at once. */
+enum { WORDS = 2000 };
+
+static int talk(struct bough_call *call, void *state)
+{
+    struct bough_dialogue *d;
+    int rc = bough_call_started(call, BOUGH_NO_BYTES, &d);
+    for (int i = 0; i < WORDS && rc == 0; i++)
+        rc = bough_dialogue_send(d, BOUGH_BYTES(i));
+    bough_event_set(state);
+    return rc;
+}
+
+static int fail_when_told(void *arg)
+{
+    int rc = bough_event_wait(arg);
+    return rc < 0 ? rc : bough_fail(-EIO, "it has talked too much");
+}
+
+static int with_much_to_say(struct bough_manager *self, void *arg)
+{
+    struct bough_event said;
+    int rc = 0;
+    (void)arg;
+    bough_event_init(&said);
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_service(n, fail_when_told, &said);
+        if (rc == 0)
+            rc = bough_yield(self, &said);
+    }
+    return rc;
+}
+
+static const struct bough_operation talking[] = {{"talk", talk}, {0}};
+BOUGH_ACTOR(talker, .operations = talking, .manager = with_much_to_say);
+
 /* Before the actor's first word: a constructor that runs before any actor. */
 __attribute__((constructor(200))) static void die_at_birth(void)
 {
@@ -341,6 +377,38 @@ ACTOR_TEST(one_that_may_fail_dies_alone)
         CHECK_EQ(bough_actor_stop(a, NULL), -EOWNERDEAD);
         CHECK(bough_actor_is_up(b));
         CHECK_RC(bough_call(b, "die", bough_text("not at all"), NULL), 0);
+    }
+    return rc;
+}
+
+static int hear_it_out(struct bough_actor *a, int *ret_heard)
+{
+    int rc = 0;
+    bough_with_dialogue (d, a, "talk", BOUGH_NO_BYTES, &rc) {
+        struct bough_message m;
+        siginfo_t info;
+        /* It is over before any of it has been read: this thread does nothing else meanwhile. */
+        CHECK_EQ(waitid(P_PID, (id_t)bough_actor_pid(a), &info, WEXITED | WNOWAIT), 0);
+        while ((rc = bough_dialogue_receive(d, &m)) == 1) {
+            bough_message_free(&m);
+            ++*ret_heard;
+        }
+    }
+    return rc;
+}
+
+ACTOR_TEST(what_it_said_before_its_end_is_heard)
+{
+    int rc = 0, heard = 0;
+    if (place == BOUGH_PLACE_THREAD)
+        return 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a = start(an, .type = "talker", .may_fail = true);
+        rc = hear_it_out(a, &heard);
+        CHECK_EQ(heard, WORDS);
+        CHECK_EQ(bough_actor_join(a), -EIO);
+        CHECK_STR(WHY, "it has talked too much");
+        rc = 0;
     }
     return rc;
 }

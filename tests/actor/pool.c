@@ -245,7 +245,7 @@ ACTOR_TEST(who_gives_up_waiting_for_a_slot_leaves_no_place_behind)
         bough_with_nursery (n, &rc) {
             long y;
             CHECK_EQ(BOUGH_START(n, sleep_there, struct sleeper, .pool = p,
-                                 .duration = 40 * BOUGH_MS, .count = &count),
+                                 .duration = 300 * BOUGH_MS, .count = &count),
                      0);
             while (stats_of(p).running < 1)
                 CHECK_EQ(bough_sleep(BOUGH_MS), 0);

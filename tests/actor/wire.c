@@ -169,6 +169,16 @@ static void expect(struct near *near, enum frame_type type, struct frame_head *r
         ret_payload[head.size] = '\0';
 }
 
+/* The peer learns of it, too. */
+static void expect_hung_up(struct near *near)
+{
+    char bytes[1024];
+    ssize_t n;
+    while ((n = recv(near->peer, bytes, sizeof(bytes), 0)) > 0 || (n < 0 && errno == EAGAIN))
+        if (n < 0)
+            CHECK_EQ(bough_wait_readable(near->peer), 0);
+}
+
 /* The session ends with that code, and says so in words. */
 static void expect_broken(struct near *near, int code, const char *words)
 {
@@ -177,6 +187,8 @@ static void expect_broken(struct near *near, int code, const char *words)
     CHECK_HAS(near->actor.session.why, words);
     CHECK_EQ(bough_call(&near->actor, "x", BOUGH_NO_BYTES, NULL), code);
     CHECK_HAS(bough_error_message(bough_error_last()), words);
+    if (near->peer >= 0)
+        expect_hung_up(near);
 }
 
 /* It still does what it is asked. */
