@@ -354,7 +354,7 @@ ACTOR_TEST(a_cancelled_call_that_is_acknowledged_has_nothing_killed)
 static int call_and_cancel(void *arg)
 {
     struct bough_actor *a = arg;
-    int64_t end = bough_now() + 4 * GRACE;
+    int64_t end = bough_now() + 8 * GRACE; /* longer than its grace */
     int rc = 0;
     while (rc == 0 && bough_now() < end)
         bough_move_on_after (500 * BOUGH_US, &rc)
@@ -366,7 +366,7 @@ ACTOR_TEST(cancels_without_a_pause_that_are_all_acknowledged_are_no_sign_of_bein
 {
     int rc = 0;
     bough_with_actors (an, &rc) {
-        struct bough_actor *a = start(an, .type = "mule", .grace = GRACE);
+        struct bough_actor *a = start(an, .type = "mule", .grace = 5 * GRACE);
         bough_with_nursery (n, &rc)
             for (int i = 0; i < 8 && rc == 0; i++)
                 rc = bough_nursery_start_soon(n, call_and_cancel, a);
