@@ -11,12 +11,12 @@ static int unpack(void *arg)
     CHECK(data);
     if (in->size)
         memcpy(data->bytes, in->data, in->size);
-    int rc = failure_unpack(data, -EIO);
+    int rc = failure_unpack(data, -EIO, in);
     CHECK(rc < 0);
     frame_data_free(data);
     again = failure_pack(rc, "actor");
     CHECK(again);
-    CHECK(failure_unpack(again, rc) == rc);
+    CHECK(failure_unpack(again, rc, NULL) == rc);
     frame_data_free(again);
     bough_error_clear();
     return 0;

@@ -28,13 +28,16 @@ static void discard(struct bough_actor *a)
     actor_release(a);
 }
 
-/* A death is one failure, though it also was that of each call to the dead. */
+/* A death is one failure, though it also was that of each call to the dead; and so is that of an
+ * actor which failed because another one died, though calls were told of that death before. */
 static void take_off(struct bough_actors *an, int *rc)
 {
     while (!bough_list_is_empty(&an->members)) {
         struct bough_actor *a = bough_container_of(an->members.next, struct bough_actor, link);
         if (a->session.told)
             (void)bough_catch_echo(rc, a->session.broken);
+        if (a->reported)
+            (void)bough_catch_echo_by(rc, &a->session);
         discard(a);
     }
 }

@@ -247,7 +247,7 @@ static int outcome_of(struct asking *a, struct bough_message *ret_value)
         }
         return 0;
     case FRAME_ERROR:
-        return failure_unpack(a->outcome.data, a->outcome.head.value);
+        return failure_unpack(a->outcome.data, a->outcome.head.value, a->d.session);
     case FRAME_CANCELLED:
         return is_cancelled(a) ? 0 : cancelled_by_others(a);
     default:

@@ -51,6 +51,7 @@ struct bough_actor {
     bool over;         /* the thread or process has */
     bool watched;      /* a task waits for that */
     char reason[WHY_TEXT];
+    bool reported;        /* how it failed is the block's failure, too */
     struct frame outcome; /* FRAME_ENDED, if it has come */
     int died;             /* < 0: why, if that has not come, and in words: */
     char how[128];

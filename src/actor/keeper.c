@@ -288,7 +288,7 @@ static bool is_stranger(const struct bough_actor *a)
 int keeper_outcome(const struct bough_actor *a)
 {
     if (a->outcome.head.type && a->outcome.head.value < 0)
-        return failure_unpack(a->outcome.data, a->outcome.head.value);
+        return failure_unpack(a->outcome.data, a->outcome.head.value, NULL);
     if (a->session.broken == -EPROTO || a->session.broken == -ENOMEM) /* it ended because of that */
         return bough_fail(a->session.broken, "%s", a->session.why);
     if (a->died)
@@ -344,6 +344,7 @@ static int keep(struct bough_actor *a, struct bough_nursery *n)
         outcome = keeper_outcome(a);
     if (!up && rc == 0 && outcome == 0)
         outcome = bough_fail(-EOWNERDEAD, "the actor %s ended before it was up", a->name);
+    a->reported = up && outcome < 0;
     return outcome < 0 ? bough_keep(rc, outcome) : rc;
 }
 

@@ -217,7 +217,7 @@ bool bough_catch(int *rc, int code)
         *rc = is ? 0 : *rc;
         return is;
     }
-    bool found = record_strip(&e, record_has_code, code);
+    bool found = record_strip(&e, record_has_code, &code);
     *rc = e ? error_give(e) : 0;
     return found;
 }
@@ -272,7 +272,30 @@ bool bough_catch_echo(int *rc, int code)
         *rc = is ? 0 : *rc;
         return is;
     }
-    bool found = record_strip(&e, record_is_echo, 0);
+    bool found = record_strip(&e, record_is_echo, NULL);
+    *rc = e ? error_give(e) : 0;
+    return found;
+}
+
+bool bough_error_is_echo(const struct bough_error *leaf)
+{
+    return leaf->echo;
+}
+
+void bough_error_mark_echo(struct bough_error *leaf, const void *by)
+{
+    if (!leaf)
+        return;
+    leaf->echo = true;
+    leaf->echo_by = by;
+}
+
+bool bough_catch_echo_by(int *rc, const void *by)
+{
+    struct bough_error *e = *rc < 0 ? error_take(*rc) : NULL;
+    if (!e)
+        return false;
+    bool found = record_strip(&e, record_is_echo, by);
     *rc = e ? error_give(e) : 0;
     return found;
 }

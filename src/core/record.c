@@ -168,24 +168,23 @@ struct bough_error *bough_error_join(struct bough_error *a, struct bough_error *
     return error_join(a, b);
 }
 
-bool record_has_code(const struct bough_error *leaf, int code)
+bool record_has_code(const struct bough_error *leaf, const void *code)
 {
-    return leaf->code == code;
+    return leaf->code == *(const int *)code;
 }
 
-static bool leaf_is_own_cancel(const struct bough_error *leaf, int code)
+static bool leaf_is_own_cancel(const struct bough_error *leaf, const void *arg)
 {
-    (void)code;
+    (void)arg;
     return leaf_is_cancel(leaf);
 }
 
-bool record_is_echo(const struct bough_error *leaf, int code)
+bool record_is_echo(const struct bough_error *leaf, const void *by)
 {
-    (void)code;
-    return leaf->echo;
+    return leaf->echo && leaf->echo_by == by;
 }
 
-bool record_strip(struct bough_error **e, record_test_fn *matches, int code)
+bool record_strip(struct bough_error **e, record_test_fn *matches, const void *arg)
 {
     struct bough_error *first = NULL, *last = NULL;
     bool found = false;
@@ -194,7 +193,7 @@ bool record_strip(struct bough_error **e, record_test_fn *matches, int code)
     for (struct bough_error *leaf = (*e)->is_group ? (*e)->first : *e, *next; leaf; leaf = next) {
         next = leaf->next;
         leaf->next = NULL;
-        if (matches(leaf, code)) {
+        if (matches(leaf, arg)) {
             found = true;
             leaf_free(leaf);
         } else {
@@ -208,7 +207,7 @@ bool record_strip(struct bough_error **e, record_test_fn *matches, int code)
 
 bool error_strip_cancels(struct bough_error **e)
 {
-    return record_strip(e, leaf_is_own_cancel, 0);
+    return record_strip(e, leaf_is_own_cancel, NULL);
 }
 
 /* --- asking --- */

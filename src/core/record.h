@@ -15,8 +15,9 @@ struct bough_error {
     int code;
     bool is_group;
     bool stray;
-    bool echo; /* another task reports it */
+    bool echo; /* another task reports it, */
     int line;
+    const void *echo_by;              /* in another run: this */
     struct bough_error *next;         /* a leaf: the next of its group */
     struct bough_error *first, *last; /* a group */
     const char *file, *message, *task;
@@ -35,10 +36,10 @@ void error_free(struct bough_error *e); /* NULL is fine */
 struct bough_error *error_join(struct bough_error *a, struct bough_error *b);
 
 /* Take out the leaves that match; true if there were any. *e is NULL when nothing is left. */
-typedef bool record_test_fn(const struct bough_error *leaf, int code);
-bool record_strip(struct bough_error **e, record_test_fn *matches, int code);
-bool record_has_code(const struct bough_error *leaf, int code);
-bool record_is_echo(const struct bough_error *leaf, int code);
+typedef bool record_test_fn(const struct bough_error *leaf, const void *arg);
+bool record_strip(struct bough_error **e, record_test_fn *matches, const void *arg);
+bool record_has_code(const struct bough_error *leaf, const void *code); /* an int */
+bool record_is_echo(const struct bough_error *leaf, const void *by);
 
 /* What a scope does that absorbs a cancel: the cancelled leaves go, but for strays. */
 bool error_strip_cancels(struct bough_error **e);

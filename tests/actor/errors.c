@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "actor.h"
 
+#include <signal.h>
+
 /* --- over there --- */
 
 static int plain(struct bough_call *call, void *state)
@@ -80,6 +82,13 @@ static int relay(struct bough_call *call, void *state)
     return bough_call(state, name, bough_text("several"), NULL);
 }
 
+/* The lowest one dies of it; those above pass on what they are told of that. */
+static int doom(struct bough_call *call, void *state)
+{
+    (void)call;
+    return state ? bough_call(state, "doom", BOUGH_NO_BYTES, NULL) : raise(SIGKILL);
+}
+
 static int fail(struct bough_call *call, void *state)
 {
     (void)call, (void)state;
@@ -87,8 +96,9 @@ static int fail(struct bough_call *call, void *state)
 }
 
 static const struct bough_operation operations[] = {
-    {"plain", plain}, {"several", several},   {"very_many", very_many}, {"long_words", long_words},
-    {"fail", fail},   {"odd_code", odd_code}, {"nested", nested},       {0}};
+    {"plain", plain},           {"several", several}, {"very_many", very_many},
+    {"long_words", long_words}, {"doom", doom},       {"fail", fail},
+    {"odd_code", odd_code},     {"nested", nested},   {0}};
 BOUGH_ACTOR(clumsy, .operations = operations);
 
 static int with_clumsy(struct bough_manager *self, void *arg)
@@ -99,7 +109,7 @@ static int with_clumsy(struct bough_manager *self, void *arg)
         rc = bough_yield(self, start(an, .type = "clumsy", .name = "leaf"));
     return rc;
 }
-static const struct bough_operation relay_operations[] = {{"relay", relay}, {0}};
+static const struct bough_operation relay_operations[] = {{"relay", relay}, {"doom", doom}, {0}};
 BOUGH_ACTOR(middle, .operations = relay_operations, .manager = with_clumsy);
 
 static int with_middle(struct bough_manager *self, void *arg)
@@ -112,6 +122,19 @@ static int with_middle(struct bough_manager *self, void *arg)
     return rc;
 }
 BOUGH_ACTOR(top, .operations = relay_operations, .manager = with_middle);
+
+/* Has one for the time of a call. */
+static int own_and_lose(struct bough_call *call, void *state)
+{
+    int rc = 0;
+    enum bough_place place = BOUGH_PLACE_PROCESS;
+    (void)call, (void)state;
+    bough_with_actors (an, &rc)
+        rc = bough_call(start(an, .type = "clumsy"), "doom", BOUGH_NO_BYTES, NULL);
+    return rc;
+}
+static const struct bough_operation owner_operations[] = {{"own_and_lose", own_and_lose}, {0}};
+BOUGH_ACTOR(owner, .operations = owner_operations);
 
 /* --- here --- */
 
@@ -232,6 +255,48 @@ ACTOR_TEST(an_error_that_crosses_three_hops_has_all_in_its_path)
                   "top/middle/leaf/several/");
     }
     return rc;
+}
+
+/* By the calls that were under way, and by the ends of all who had started one that has failed. */
+static int die_below(enum bough_place place, const char *type)
+{
+    int rc = 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a = start(an, .type = type, .argument = BOUGH_BYTES(place));
+        rc = bough_call(a, "doom", BOUGH_NO_BYTES, NULL);
+        CHECK_EQ(rc, -EOWNERDEAD);
+        CHECK_HAS(WHY, "the actor leaf has died");
+    }
+    return rc;
+}
+
+ACTOR_TEST(a_death_below_is_told_once_though_a_call_has_passed_it_on)
+{
+    static const char *const types[] = {"middle", "top"};
+    if (place == BOUGH_PLACE_THREAD)
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(die_below(place, types[i]), -EOWNERDEAD);
+        CHECK_HAS(WHY, "the actor leaf has died");
+        CHECK_EQ(bough_error_count(bough_error_last(), 0), 1);
+    }
+    return 0;
+}
+
+/* Nobody else reports it: who owns the dead lives on. */
+ACTOR_TEST(a_death_below_that_its_owner_survives_is_told_to_who_has_asked)
+{
+    int rc = 0;
+    if (place == BOUGH_PLACE_THREAD)
+        return 0;
+    bough_with_actors (an, &rc) {
+        struct bough_actor *a = start(an, .type = "owner", .name = "o");
+        rc = bough_call(a, "own_and_lose", BOUGH_NO_BYTES, NULL);
+        CHECK_EQ(rc, -EOWNERDEAD);
+    }
+    CHECK_EQ(rc, -EOWNERDEAD);
+    CHECK_EQ(bough_error_count(bough_error_last(), 0), 1);
+    return 0;
 }
 
 ACTOR_TEST(actors_of_the_same_name_are_all_in_the_path)
