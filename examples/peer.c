@@ -26,11 +26,24 @@ struct service {
     unsigned port;
 };
 
+/* The port of a peer that was killed may be taken for a moment longer: the kernel cleans up after it,
+ * and with io_uring it does so in the background. So whoever takes a port over tries again. */
+static int listen_patiently(unsigned port, struct bough_listener **ret_listener)
+{
+    int rc = bough_tcp_listen("127.0.0.1", port, ret_listener);
+    for (int tries = 1; rc == -EADDRINUSE && tries < 100; tries++) {
+        rc = bough_sleep(20 * BOUGH_MS);
+        if (rc == 0)
+            rc = bough_tcp_listen("127.0.0.1", port, ret_listener);
+    }
+    return rc;
+}
+
 static int peer_task(void *arg)
 {
     struct service *service = arg;
     struct bough_listener *listener;
-    int rc = bough_tcp_listen("127.0.0.1", service->port, &listener);
+    int rc = listen_patiently(service->port, &listener);
     if (rc < 0)
         return rc;
     printf("%u\n", bough_listener_port(listener));
