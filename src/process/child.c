@@ -410,6 +410,9 @@ int bough_process_start(const struct bough_process_options *options,
         return rc;
     if (!options->argv || !options->argv[0])
         return bough_fail_text(-EINVAL, "a process without a program");
+    if (options->stop_signal < 0 || options->stop_signal > SIGRTMAX)
+        return bough_fail(-EINVAL, "a process cannot be stopped with signal %d: there is none",
+                          options->stop_signal);
     struct bough_process *p = process_new(options);
     if (!p)
         return bough_fail_text(-ENOMEM, "no memory for a process");

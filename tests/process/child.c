@@ -375,6 +375,8 @@ PROCESS_TEST(options_that_make_no_sense_are_refused)
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
     options.fds = &high;
     CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
+    options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .stop_signal = 999};
+    CHECK_EQ(bough_process_start(&options, &p), -EINVAL);
     options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .out = BOUGH_PIPE};
     CHECK_EQ(bough_process_run(&options, &r), -EINVAL);
     options = (struct bough_process_options){
