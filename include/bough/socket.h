@@ -14,6 +14,12 @@
  * Every call that may wait is a checkpoint; -ECANCELED: nothing was sent, received or accepted. One
  * task a direction: -EBUSY. Closed while it waited: -EBADF. Other errors are the system's, negated;
  * EINTR is never seen.
+ *
+ * A number is all that these calls know of a socket. If it is closed when a task that waited for it
+ * has been woken and not run yet, and the number is given to a new socket before it runs, the task
+ * goes on with that one. So let the task that uses a socket close it, when it has left its call
+ * (cancel its scope, and wait for it); streams, listeners and UDP sockets know themselves, and may
+ * be closed by anybody.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
