@@ -106,6 +106,18 @@ TEST_DIES(a_fault_elsewhere_goes_to_the_handler_that_was_there, SIGSEGV, "Segmen
     (void)bough_run(start_wild, NULL);
 }
 
+static int sent_to_us(void *arg)
+{
+    (void)arg;
+    kill(getpid(), SIGSEGV);
+    return 0;
+}
+
+TEST_DIES(one_that_was_sent_kills_too, SIGSEGV, "")
+{
+    (void)!bough_run(sent_to_us, NULL);
+}
+
 TEST_DIES(without_one_it_just_dies, SIGSEGV, "")
 {
     (void)bough_run(start_wild, NULL);
