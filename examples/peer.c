@@ -26,8 +26,8 @@ struct service {
     unsigned port;
 };
 
-/* The port of a peer that was killed may be taken for a moment longer: the kernel cleans up after it,
- * and with io_uring it does so in the background. So whoever takes a port over tries again. */
+/* The port of a peer that was killed may be taken for a moment longer: the kernel cleans up after
+ * it, and with io_uring it does so in the background. So whoever takes a port over tries again. */
 static int listen_patiently(unsigned port, struct bough_listener **ret_listener)
 {
     int rc = bough_tcp_listen("127.0.0.1", port, ret_listener);

@@ -303,8 +303,8 @@ void bough_dialogue_cancel(struct bough_dialogue *d, const char *reason);
 /* --- seeing --- */
 
 /* bough_tree_print(), and in it, below the block that owns them, the trees of all actors that were
- * started from here, asked for theirs; one that does not answer within a second is said to. A checkpoint. 0, -ECANCELED,
- * -ENOMEM. */
+ * started from here, asked for theirs; one that does not answer within a second is said to. A
+ * checkpoint. 0, -ECANCELED, -ENOMEM. */
 BOUGH_MUST_CHECK int bough_actor_tree_print(FILE *to);
 
 /* A task that prints that to stderr whenever SIGUSR1 comes, until it is cancelled:

@@ -70,9 +70,9 @@ int bough_echo(int code);
 int bough_error_echo(int rc); /* the failure that was just recorded here is such a one */
 bool bough_catch_echo(int *rc, int code);
 
-/* The same across runs: is a leaf a record of that kind, to be told along with it; and mark one that
- * was read of a message, 'by' being what stands for who is to report it. That record is taken out by
- * bough_catch_echo_by() only, for the same 'by', once that has reported. */
+/* The same across runs: is a leaf a record of that kind, to be told along with it; and mark one
+ * that was read of a message, 'by' being what stands for who is to report it. That record is taken
+ * out by bough_catch_echo_by() only, for the same 'by', once that has reported. */
 bool bough_error_is_echo(const struct bough_error *leaf);
 void bough_error_mark_echo(struct bough_error *leaf, const void *by); /* NULL leaf is fine */
 bool bough_catch_echo_by(int *rc, const void *by);

@@ -38,8 +38,8 @@ struct bough_task_info {
     bool ready;
     bool running;
     const struct bough_scope *scope; /* innermost; follow ->parent up to ->parent == NULL */
-    unsigned depth; /* in the tree as it is printed: hidden parents do not count */
-    bool hidden;    /* bough_task_hide() */
+    unsigned depth;                  /* in the tree as it is printed: hidden parents do not count */
+    bool hidden;                     /* bough_task_hide() */
 };
 
 /* Walk the tasks in the order of the tree: the main task first, children after their parent. Start

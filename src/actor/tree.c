@@ -1,6 +1,6 @@
 /* Each run asks its actors for their tasks, all at once, and prints them among its own, below the
- * task that keeps the actor; who is asked has a little less time than who asks, so that the one that
- * does not answer is named by its parent.
+ * task that keeps the actor; who is asked has a little less time than who asks, so that the one
+ * that does not answer is named by its parent.
  * SPDX-License-Identifier: MIT */
 #include "actor/tree.h"
 

@@ -31,7 +31,7 @@ static void pass_on(int number, siginfo_t *info, void *context)
     } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
         previous.sa_handler(number);
     } else {
-        /* The fault happens again when we return, and then kills; what somebody has sent does not. */
+        /* A fault happens again when we return, and then kills; what was sent does not. */
         struct sigaction default_action = {.sa_handler = SIG_DFL};
         (void)sigaction(number, &default_action, NULL);
         if (info->si_code <= 0)

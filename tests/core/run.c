@@ -199,7 +199,7 @@ TEST(an_option_that_means_nothing_is_refused)
     int result = 0;
     struct bough_run_options io = {.io = (enum bough_io)(BOUGH_IO_URING + 1)};
     struct bough_run_options deadlock = {.deadlock = (enum bough_deadlock)9};
-    struct bough_run_options sigint = {.sigint = (enum bough_sigint)-1};
+    struct bough_run_options sigint = {.sigint = (enum bough_sigint)9};
     CHECK_EQ(bough_run_with(&io, give, &result), -EINVAL);
     CHECK_HAS(bough_error_message(bough_error_last()), ".io");
     CHECK_EQ(bough_run_with(&deadlock, give, &result), -EINVAL);

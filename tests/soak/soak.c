@@ -4,9 +4,9 @@
  *     soak [-i epoll|io_uring] -l LIVES
  *
  * Each worker draws what it does, and how it is disturbed in it, from the seed. What comes of that
- * depends on the kernel's timing as well, so the same seed does the same work, not the same run. With
- * -l there is no such work, but a pool with so many lives of workers in threads, and a tenth of them
- * in processes.
+ * depends on the kernel's timing as well, so the same seed does the same work, not the same run.
+ * With -l there is no such work, but a pool with so many lives of workers in threads, and a tenth
+ * of them in processes.
  * SPDX-License-Identifier: MIT */
 #include "soak.h"
 
