@@ -140,6 +140,7 @@ int bough_actor_start_at(struct bough_actors *an, const struct bough_actor_spec 
     struct bough_actor *a = actor_new(an, spec);
     if (!a)
         return bough_fail_text(-ENOMEM, "no memory for an actor");
+    a->site = site;
     if (getrandom(a->token, sizeof(a->token), 0) != sizeof(a->token))
         rc = bough_fail_text(-EAGAIN, "no randomness for an actor's token");
     if (rc == 0)

@@ -31,6 +31,7 @@ struct bough_actor {
 
     /* Of those that were started here (block is not NULL); the keeper's. */
     struct bough_actors *block;
+    const struct bough_site *site;       /* of bough_actor_start() */
     const struct bough_actor_spec *spec; /* during the start */
     struct place *place;
     struct names *names; /* the run's; held */

@@ -290,9 +290,9 @@ int keeper_outcome(const struct bough_actor *a)
     if (a->outcome.head.type && a->outcome.head.value < 0)
         return failure_unpack(a->outcome.data, a->outcome.head.value, NULL);
     if (a->session.broken == -EPROTO || a->session.broken == -ENOMEM) /* it ended because of that */
-        return bough_fail(a->session.broken, "%s", a->session.why);
+        return bough_fail_at(a->session.broken, a->site, "%s", a->session.why);
     if (a->died)
-        return bough_fail(a->died, "the actor %s has died: %s", a->name, a->how);
+        return bough_fail_at(a->died, a->site, "the actor %s has died: %s", a->name, a->how);
     return 0;
 }
 

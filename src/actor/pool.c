@@ -70,11 +70,11 @@ static struct bough_pool *pool_new(const struct bough_pool_options *o)
     return p;
 }
 
-static int start_workers(struct bough_pool *p, const struct bough_site *site)
+static int start_workers(struct bough_pool *p)
 {
     int rc = 0;
     for (unsigned i = 0; i < p->options.workers && rc == 0; i++)
-        rc = bough_nursery_start_soon_at(&p->nursery, worker_main, &p->workers[i], site);
+        rc = bough_nursery_start_soon_at(&p->nursery, worker_main, &p->workers[i], p->site);
     return rc;
 }
 
@@ -143,8 +143,9 @@ struct bough_pool_block *bough_pool_block_enter(struct bough_pool_block *b,
     if (entered == 0 && !(b->pool = pool_new(&filled)))
         entered = bough_fail_text(-ENOMEM, "no memory for a pool");
     if (entered == 0) {
+        b->pool->site = site;
         bough_nursery_open_at(&b->pool->nursery, NULL, site);
-        entered = start_workers(b->pool, site);
+        entered = start_workers(b->pool);
         if (entered == 0)
             return b;
         entered = pool_close(b->pool, entered, "it could not begin");

@@ -47,11 +47,12 @@ struct worker {
 struct bough_pool {
     struct bough_pool_options options; /* with the defaults put in */
     enum pool_state state;
-    struct bough_nursery nursery; /* a task for each worker */
-    struct bough_list free;       /* workers with a free slot: those with less to do first */
-    struct bough_list waiting;    /* struct claim: who wants a slot */
-    unsigned users;               /* calls of the public functions that are under way */
-    struct bough_wait *drain;     /* somebody waits for that to be 0 */
+    const struct bough_site *site; /* of the block */
+    struct bough_nursery nursery;  /* a task for each worker */
+    struct bough_list free;        /* workers with a free slot: those with less to do first */
+    struct bough_list waiting;     /* struct claim: who wants a slot */
+    unsigned users;                /* calls of the public functions that are under way */
+    struct bough_wait *drain;      /* somebody waits for that to be 0 */
     struct bough_pool_stats stats;
     char why[160];          /* it has failed or was cancelled */
     struct mishap *mishaps; /* within the last period, oldest first; room for restarts + 1 */

@@ -44,10 +44,10 @@ static void note_why(struct bough_pool *p, int rc)
 static int fail_of_mishaps(struct bough_pool *p)
 {
     const struct bough_pool_options *o = &p->options;
-    int rc =
-        bough_fail(-EOWNERDEAD,
-                   "the pool %s has failed: its workers came to a bad end %u times within %lld ms",
-                   o->name, p->mishap_count, (long long)(o->period / BOUGH_MS));
+    int rc = bough_fail_at(
+        -EOWNERDEAD, p->site,
+        "the pool %s has failed: its workers came to a bad end %u times within %lld ms", o->name,
+        p->mishap_count, (long long)(o->period / BOUGH_MS));
     struct bough_error *all = bough_error_detach(rc);
     for (unsigned i = 0; i < p->mishap_count; i++)
         all = bough_error_join(all, p->mishaps[i].cause);
@@ -96,7 +96,7 @@ static int start(struct worker *w, struct bough_actors *an)
         .may_fail = true,
         .kill_on_cancel = o->kill_on_cancel,
     };
-    return bough_actor_start(an, &spec, &w->actor);
+    return bough_actor_start_at(an, &spec, &w->actor, w->pool->site);
 }
 
 /* Until it has come to an end (then how), or is to. */

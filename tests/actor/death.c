@@ -190,6 +190,7 @@ static void check_start_told(struct bough_actors *an, const char *argument, cons
                                     .place = BOUGH_PLACE_PROCESS,
                                     .argument = bough_text(argument)};
     check_told(bough_actor_start(an, &spec, &a), way);
+    CHECK_HAS(bough_error_file(bough_error_last()), "actor/death.c"); /* its start */
     CHECK(!a);
     CHECK_EQ(bough_checkpoint(), 0); /* the block lives */
 }
@@ -228,6 +229,7 @@ ACTOR_TEST(death_while_idle)
         CHECK_EQ(bough_actor_pid(a) > 0, true);
     }
     check_told(rc, &ways[0]);
+    CHECK_HAS(bough_error_file(bough_error_last()), "tests/actor/");
     return 0;
 }
 
