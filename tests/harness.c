@@ -15,7 +15,7 @@
 
 #include <bough/testing.h>
 
-enum { EXIT_FAILED = 97, EXIT_SKIPPED = 98, LIMIT_SECONDS = 30, SLOWER = 10 };
+enum { EXIT_FAILED = 97, EXIT_SKIPPED = 98, LIMIT_SECONDS = 30, SLOWER = 5 };
 
 static struct test *tests, **tests_end = &tests;
 static bool verbose, in_this_process;
