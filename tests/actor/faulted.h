@@ -112,15 +112,16 @@ static int faulted_fork(const struct faulted *f, int nth)
     return WEXITSTATUS(status);
 }
 
-/* All of them. */
+/* All of them; of slow tools' many, some, which are others each time. */
 __attribute__((unused)) static void fail_each(struct faulted f)
 {
-    int nth = 1;
+    bool slow = test_on_valgrind() || test_is_sanitized() || test_is_emulated();
+    int step = slow ? 7 : 1, nth = 1 + (int)getpid() % step;
     if (f.place == BOUGH_PLACE_PROCESS && (test_is_emulated() || test_on_valgrind()))
         test_skip("processes are slow here, or cannot be started");
     while (faulted_fork(&f, nth) == FAULTED_HIT)
-        nth++;
+        nth += step;
     if (nth <= f.at_least)
         test_fail(__FILE__, __LINE__, "only %d faults", nth - 1);
-    fprintf(stderr, "%d faults\n", nth - 1);
+    fprintf(stderr, "%d faults\n", (nth - 1) / step);
 }
