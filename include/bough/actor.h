@@ -262,12 +262,12 @@ BOUGH_MUST_CHECK int bough_call(struct bough_actor *a, const char *operation,
  * not run and *rc is why: as of bough_call(), or -EPROTO: the operation ended well without
  * bough_call_started(). An operation that fails while the body runs cancels the body; the error
  * comes out of the block. */
-#define bough_with_dialogue(d, actor, operation, request, rc)                                      \
+#define bough_with_dialogue(d, actor, operation, ... /* request, rc */)                            \
     for (struct bough_dialogue_block BOUGH_PASTE(bough_block_, d)                                  \
              BOUGH_CLEANUP(bough_dialogue_block_abandon),                                          \
          *BOUGH_PASTE(bough_open_, d) =                                                            \
-             bough_dialogue_block_enter(&BOUGH_PASTE(bough_block_, d), actor, operation, request,  \
-                                        rc, BOUGH_SITE("bough_with_dialogue"));                    \
+             bough_dialogue_block_enter(&BOUGH_PASTE(bough_block_, d), actor, operation,           \
+                                        __VA_ARGS__, BOUGH_SITE("bough_with_dialogue"));           \
          BOUGH_PASTE(bough_open_, d);                                                              \
          BOUGH_PASTE(bough_open_, d) = bough_dialogue_block_exit(&BOUGH_PASTE(bough_block_, d)))   \
         BOUGH_BLOCK_GUARD_(d)                                                                      \

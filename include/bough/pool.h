@@ -93,11 +93,11 @@ struct bough_pool_options {
  * start meanwhile, and calls wait for them. If there can be none the body does not run, and *rc is
  * why: -EINVAL; -ENOENT: no such type; -ENOMEM, -EAGAIN. Its ways out are those of
  * bough_with_nursery. */
-#define bough_with_pool(p, options, rc)                                                            \
+#define bough_with_pool(p, ... /* options, rc */)                                                  \
     for (struct bough_pool_block BOUGH_PASTE(bough_block_, p)                                      \
              BOUGH_CLEANUP(bough_pool_block_abandon),                                              \
          *BOUGH_PASTE(bough_open_, p) = bough_pool_block_enter(                                    \
-             &BOUGH_PASTE(bough_block_, p), options, rc, BOUGH_SITE("bough_with_pool"));           \
+             &BOUGH_PASTE(bough_block_, p), __VA_ARGS__, BOUGH_SITE("bough_with_pool"));           \
          BOUGH_PASTE(bough_open_, p);                                                              \
          BOUGH_PASTE(bough_open_, p) = bough_pool_block_exit(&BOUGH_PASTE(bough_block_, p)))       \
         BOUGH_BLOCK_GUARD_(p)                                                                      \

@@ -147,11 +147,11 @@ struct bough_supervised {
 /* 'sv' is declared by it, a struct bough_supervisor *; options may be NULL. If it cannot be opened
  * the body does not run, and *rc is why: -ENOMEM, -EAGAIN; -EINVAL: bad options. Its ways out are
  * those of bough_with_nursery. */
-#define bough_with_supervisor(sv, options, rc)                                                     \
+#define bough_with_supervisor(sv, ... /* options, rc */)                                           \
     for (struct bough_supervisor_block BOUGH_PASTE(bough_block_, sv)                               \
              BOUGH_CLEANUP(bough_supervisor_block_abandon),                                        \
          *BOUGH_PASTE(bough_open_, sv) = bough_supervisor_block_enter(                             \
-             &BOUGH_PASTE(bough_block_, sv), options, rc, BOUGH_SITE("bough_with_supervisor"));    \
+             &BOUGH_PASTE(bough_block_, sv), __VA_ARGS__, BOUGH_SITE("bough_with_supervisor"));    \
          BOUGH_PASTE(bough_open_, sv); BOUGH_PASTE(bough_open_, sv) = bough_supervisor_block_exit( \
                                            &BOUGH_PASTE(bough_block_, sv)))                        \
         BOUGH_BLOCK_GUARD_(sv)                                                                     \
@@ -163,8 +163,8 @@ struct bough_supervised {
  * stops the children, waits for them, and returns the result of the block. */
 BOUGH_MUST_CHECK int bough_supervisor_open(const struct bough_supervisor_options *options,
                                            struct bough_supervisor **ret_sv);
-#define bough_supervisor_open(options, ret_sv)                                                     \
-    bough_supervisor_open_at(options, ret_sv, BOUGH_SITE("supervisor"))
+#define bough_supervisor_open(...) /* a compound literal in it has commas */                       \
+    bough_supervisor_open_at(__VA_ARGS__, BOUGH_SITE("supervisor"))
 BOUGH_MUST_CHECK int bough_supervisor_open_at(const struct bough_supervisor_options *options,
                                               struct bough_supervisor **ret_sv,
                                               const struct bough_site *site);

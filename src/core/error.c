@@ -206,6 +206,14 @@ void bough_wake_failed(struct bough_wait *wait, int code, const char *text)
     bough_wake(wait, code);
 }
 
+/* Of 'e', which was the failure *rc; what is left of it is that now. */
+static bool take_out(int *rc, struct bough_error *e, record_test_fn *matches, const void *arg)
+{
+    bool found = record_strip(&e, matches, arg);
+    *rc = e ? error_give(e) : 0;
+    return found;
+}
+
 bool bough_catch(int *rc, int code)
 {
     if (*rc >= 0)
@@ -217,9 +225,7 @@ bool bough_catch(int *rc, int code)
         *rc = is ? 0 : *rc;
         return is;
     }
-    bool found = record_strip(&e, record_has_code, &code);
-    *rc = e ? error_give(e) : 0;
-    return found;
+    return take_out(rc, e, record_has_code, &code);
 }
 
 struct bough_error *bough_error_detach(int rc)
@@ -272,9 +278,7 @@ bool bough_catch_echo(int *rc, int code)
         *rc = is ? 0 : *rc;
         return is;
     }
-    bool found = record_strip(&e, record_is_echo, NULL);
-    *rc = e ? error_give(e) : 0;
-    return found;
+    return take_out(rc, e, record_is_echo, NULL);
 }
 
 bool bough_error_is_echo(const struct bough_error *leaf)
@@ -295,9 +299,7 @@ bool bough_catch_echo_by(int *rc, const void *by)
     struct bough_error *e = *rc < 0 ? error_take(*rc) : NULL;
     if (!e)
         return false;
-    bool found = record_strip(&e, record_is_echo, by);
-    *rc = e ? error_give(e) : 0;
-    return found;
+    return take_out(rc, e, record_is_echo, by);
 }
 
 int bough_keep(int rc, int cleanup_rc)

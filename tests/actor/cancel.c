@@ -226,13 +226,14 @@ ACTOR_TEST(a_reply_that_wins_the_race_is_a_reply)
     return rc;
 }
 
-ACTOR_TEST(a_failure_while_cleaning_up_is_what_the_cancelled_caller_gets)
+/* Its cleanup fails, and that is what who has cancelled it gets. */
+static int cancel_what_fails(enum bough_place place, const char *operation)
 {
     int rc = 0;
     bough_with_actors (an, &rc) {
         struct bough_actor *w = start(an, .type = "worker");
         bough_move_on_after (20 * BOUGH_MS, &rc)
-            rc = bough_call(w, "fail_when_cancelled", BOUGH_NO_BYTES, NULL);
+            rc = bough_call(w, operation, BOUGH_NO_BYTES, NULL);
         CHECK_EQ(rc, -EIO);
         CHECK_STR(WHY, "cleaning up failed");
         rc = 0;
@@ -240,18 +241,14 @@ ACTOR_TEST(a_failure_while_cleaning_up_is_what_the_cancelled_caller_gets)
     return rc;
 }
 
+ACTOR_TEST(a_failure_while_cleaning_up_is_what_the_cancelled_caller_gets)
+{
+    return cancel_what_fails(place, "fail_when_cancelled");
+}
+
 ACTOR_TEST(a_failure_beside_a_cancel_is_not_lost)
 {
-    int rc = 0;
-    bough_with_actors (an, &rc) {
-        struct bough_actor *w = start(an, .type = "worker");
-        bough_move_on_after (20 * BOUGH_MS, &rc)
-            rc = bough_call(w, "fail_beside_the_cancel", BOUGH_NO_BYTES, NULL);
-        CHECK_EQ(rc, -EIO);
-        CHECK_STR(WHY, "cleaning up failed");
-        rc = 0;
-    }
-    return rc;
+    return cancel_what_fails(place, "fail_beside_the_cancel");
 }
 
 ACTOR_TEST(a_failure_beside_the_end_of_the_actor_is_not_lost)

@@ -197,6 +197,9 @@ ACTOR_TEST(a_dialogue_is_entered_with_what_the_operation_says_when_it_has_starte
         bough_with_dialogue (d, feed, "mirror", BOUGH_NO_BYTES, &rc)
             CHECK_EQ(bough_dialogue_value(d).size, 0);
         CHECK_RC(rc, 0);
+        bough_with_dialogue (d, feed, "mirror", (struct bough_bytes){"hello", 3}, &rc)
+            CHECK_EQ(bough_dialogue_value(d).size, 3);
+        CHECK_RC(rc, 0);
     }
     return rc;
 }

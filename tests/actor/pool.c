@@ -526,3 +526,17 @@ ACTOR_TEST(the_progress_function_sees_each_call_end_and_workers_come_and_go)
     CHECK_EQ(last.workers, 0);
     return rc;
 }
+
+/* --- arguments --- */
+
+ACTOR_TEST(a_pool_takes_a_compound_literal_with_commas)
+{
+    int rc = 0;
+    bough_with_pool (p, &(struct bough_pool_options){.type = "crew", .place = place, .workers = 1},
+                     &rc) {
+        long y = 0;
+        rc = ask_long(p, "square", 3, &y);
+        CHECK_EQ(y, 9);
+    }
+    return rc;
+}

@@ -454,3 +454,18 @@ TASK_TEST(bad_options_and_specs_are_refused_with_words)
     }
     return rc;
 }
+
+TASK_TEST(a_supervisor_takes_a_compound_literal_with_commas)
+{
+    struct bough_supervisor *plain;
+    struct kid a = {.id = "a"};
+    int rc = 0;
+    bough_with_supervisor (
+        sv, &(struct bough_supervisor_options){.strategy = BOUGH_ONE_FOR_ALL, .intensity = 2}, &rc)
+        rc = bough_supervise(sv, KID(&a), NULL);
+    CHECK_EQ(rc, 0);
+    rc = bough_supervisor_open(
+        &(struct bough_supervisor_options){.strategy = BOUGH_ONE_FOR_ALL, .intensity = 2}, &plain);
+    CHECK_EQ(rc, 0);
+    return bough_supervisor_close(plain, 0);
+}
