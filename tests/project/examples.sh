@@ -249,7 +249,7 @@ forward() {
     ends "$server"
     says "$there/forward" "stopped after 20 connections"
 
-    start nowhere "$build/examples/forward" 0 localhost 1
+    start nowhere "$build/examples/forward" 0 127.0.0.1 1
     "$build/examples/fetch" localhost "$port" x >/dev/null 2>&1 || true
     await "$there/nowhere" "cannot connect to"
     kill "$server"
