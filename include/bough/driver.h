@@ -103,6 +103,15 @@ struct bough_driver {
      * nobody has taken are closed by closing(). */
     int (*accept)(struct bough_driver *driver, int fd);
 
+    /* Optional (NULL: recv(2) for yourself). From the next watch() on, receive ahead from a TCP
+     * socket that was adopted, or no more. 0; -EOPNOTSUPP: it will not be. */
+    int (*receive_ahead)(struct bough_driver *driver, int fd, bool ahead);
+
+    /* If receive_ahead() was ever 0 for 'fd', before recv(2): what has come, as recv(2) gives it.
+     * -EAGAIN: nothing has; watch() tells when something does. -EOPNOTSUPP: receive for yourself.
+     * What nobody has taken is dropped by closing(). */
+    int (*receive)(struct bough_driver *driver, int fd, void *ret_buffer, size_t size);
+
     /* Others want this thread, too: wait() is called as often when nothing is watched. */
     bool shared;
 

@@ -88,8 +88,11 @@ BOUGH_MUST_CHECK int bough_stapled_stream_open(struct bough_stream *send_half,
                                                struct bough_stream **ret_stream);
 
 /* The descriptor of a stream made by bough_fd_stream_open() or bough/net.h, for getsockopt() and
- * the like; -1 if it is closed or has none. It stays the stream's. */
-int bough_stream_fd(const struct bough_stream *s);
+ * the like; -1 if it is closed or has none. It stays the stream's. A driver may have received what
+ * has come for a connection, which is still the stream's to receive; from this call on it leaves
+ * what comes to the descriptor. So who hands a connection on, to another process or library, asks
+ * before receiving. Does not block. */
+int bough_stream_fd(struct bough_stream *s);
 
 /* Two streams in memory, each the peer of the other, with buffers of 'capacity' bytes (at least 1).
  * 0, -ENOMEM, -EINVAL. */

@@ -74,7 +74,7 @@ BOUGH_MUST_CHECK int bough_unix_peer_of(const struct bough_stream *s,
 enum { BOUGH_UNIX_FDS = 253 }; /* so many at once, at most */
 
 /* Send bytes, and with the first of them copies of descriptors. A checkpoint. 0; -EINVAL: no byte,
- * more than BOUGH_UNIX_FDS, or not a socket; -EBADF: one of them is not open, or the stream is
+ * more than BOUGH_UNIX_FDS, or not a Unix socket; -EBADF: one of them is not open, or the stream is
  * closed; -ETOOMANYREFS: too many are under way; and what bough_stream_send_all() says. Cancelled
  * after the first bytes: as there. */
 BOUGH_MUST_CHECK int bough_unix_send_fds(struct bough_stream *s, const void *data, size_t size,

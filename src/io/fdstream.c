@@ -7,6 +7,10 @@
  * The system tells once that a connection is lost, in whichever direction asks first; after that
  * receiving looks like the end. But a message that was cut off must not pass for a whole one, so it
  * is kept here ('lost').
+ *
+ * A driver may receive ahead of us, which is faster, but takes from the socket what nobody has
+ * asked for. So it may do so only with connections whose descriptor nobody else knows
+ * ('is_private'), and whose receiver comes back again and again.
  * SPDX-License-Identifier: MIT */
 #include "io/fdstream.h"
 
@@ -21,11 +25,16 @@
 #include "bough/wait.h"
 #include "io/fd.h"
 
+enum { OFTEN = 4 }; /* has somebody waited who will do so again */
+
 struct fd_stream {
     struct bough_stream stream;
     int fd; /* -1: closed */
-    bool is_socket, is_tcp;
+    bool is_socket, is_tcp, is_unix;
+    bool is_private; /* nobody else knows the descriptor */
     bool drained;
+    bool ahead;              /* the driver may have received something */
+    unsigned waits;          /* of receivers */
     bool sending, receiving; /* a task is in it */
     bool ended;              /* send_eof was called */
     int lost;                /* the connection was, by this error; 0: not that we know */
@@ -133,10 +142,35 @@ static int read_some(const struct fd_stream *f, void *buffer, size_t size)
                         : sys_call(EIO, read(f->fd, buffer, size));
 }
 
+/* What the driver has received comes first, and while it receives nobody else does. */
+static int receive_now(const struct fd_stream *f, void *buffer, size_t size)
+{
+    if (f->ahead) {
+        struct bough_driver *driver = bough_driver_current();
+        int n = driver->receive(driver, f->fd, buffer, size);
+        if (n != -EOPNOTSUPP)
+            return n;
+    }
+    return f->drained ? -EAGAIN : read_some(f, buffer, size);
+}
+
+static void receive_ahead(struct fd_stream *f)
+{
+    struct bough_driver *driver = bough_driver_current();
+    f->ahead = driver->receive_ahead && driver->receive_ahead(driver, f->fd, true) == 0;
+}
+
+static int wait_readable(struct fd_stream *f)
+{
+    if (f->is_tcp && f->is_private && ++f->waits == OFTEN)
+        receive_ahead(f);
+    return bough__fd_wait(f->fd, BOUGH_READABLE);
+}
+
 static int receive(struct fd_stream *f, void *buffer, size_t size)
 {
     for (;;) {
-        int n = f->drained ? -EAGAIN : read_some(f, buffer, size);
+        int n = receive_now(f, buffer, size);
         if (n > 0) {
             f->drained = f->is_tcp && (size_t)n < size;
             return n;
@@ -144,7 +178,7 @@ static int receive(struct fd_stream *f, void *buffer, size_t size)
         if (n == 0)
             return f->lost ? transport_failed(f->lost) : 0;
         if (n == -EAGAIN) {
-            n = bough__fd_wait(f->fd, BOUGH_READABLE);
+            n = wait_readable(f);
             if (n < 0)
                 return n;
             if (f->fd < 0)
@@ -254,8 +288,8 @@ static int call_of_others(struct bough_stream *s, enum bough_direction direction
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
-    if (s->operations != &fd_stream_operations || !(f->fd < 0 || f->is_socket))
-        return bough_fail(-EINVAL, "a %s is not a socket", s->operations->name);
+    if (s->operations != &fd_stream_operations || !f->is_unix)
+        return bough_fail_text(-EINVAL, "descriptors travel through Unix sockets only");
     if (f->fd < 0 || (sends && f->ended))
         return transport_failed(-EBADF);
     if (*inside)
@@ -263,8 +297,6 @@ static int call_of_others(struct bough_stream *s, enum bough_direction direction
     *inside = true;
     rc = call_and_wait(f, direction, call, arg);
     *inside = false;
-    if (!sends)
-        f->drained = false;
     leave(f);
     bough_passed();
     return rc;
@@ -289,13 +321,15 @@ static void ignore_sigpipe(void)
         (void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static bool is_tcp_socket(int fd)
+static void look_at_socket(struct fd_stream *f)
 {
-    int domain, type;
+    int domain = 0, type = 0;
     socklen_t size = sizeof(int);
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-           (domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM;
+    (void)getsockopt(f->fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    (void)getsockopt(f->fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    f->is_socket = true;
+    f->is_tcp = (domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM;
+    f->is_unix = domain == AF_UNIX;
 }
 
 static int fd_stream_setup(struct fd_stream *f)
@@ -303,9 +337,9 @@ static int fd_stream_setup(struct fd_stream *f)
     struct stat st;
     if (fstat(f->fd, &st) < 0)
         return bough_fail(-errno, "descriptor %d cannot be a stream", f->fd);
-    f->is_socket = S_ISSOCK(st.st_mode);
-    f->is_tcp = f->is_socket && is_tcp_socket(f->fd);
-    if (!f->is_socket)
+    if (S_ISSOCK(st.st_mode))
+        look_at_socket(f);
+    else
         ignore_sigpipe();
     int rc = bough__fd_set_nonblocking(f->fd);
     if (rc < 0)
@@ -313,14 +347,15 @@ static int fd_stream_setup(struct fd_stream *f)
     return bough__fd_adopt(f->fd);
 }
 
-int bough_fd_stream_open(int fd, struct bough_stream **ret_stream)
+static int open_stream(int fd, bool is_private, struct bough_stream **ret_stream)
 {
     struct fd_stream *f = sys_malloc(sizeof(*f));
     if (!f) {
         bough__fd_close(fd);
         return bough_fail_text(-ENOMEM, "no memory for a stream");
     }
-    *f = (struct fd_stream){.stream.operations = &fd_stream_operations, .fd = fd};
+    *f = (struct fd_stream){
+        .stream.operations = &fd_stream_operations, .fd = fd, .is_private = is_private};
     int rc = fd_stream_setup(f);
     if (rc < 0) {
         fd_free(&f->stream);
@@ -330,9 +365,33 @@ int bough_fd_stream_open(int fd, struct bough_stream **ret_stream)
     return 0;
 }
 
-int bough_stream_fd(const struct bough_stream *s)
+int bough_fd_stream_open(int fd, struct bough_stream **ret_stream)
+{
+    return open_stream(fd, false, ret_stream);
+}
+
+int bough__fd_stream_open_private(int fd, struct bough_stream **ret_stream)
+{
+    return open_stream(fd, true, ret_stream);
+}
+
+int bough__fd_stream_fd(const struct bough_stream *s)
 {
     if (s->operations != &fd_stream_operations)
         return -1;
     return bough_container_of(s, const struct fd_stream, stream)->fd;
+}
+
+int bough_stream_fd(struct bough_stream *s)
+{
+    int fd = bough__fd_stream_fd(s);
+    if (fd < 0)
+        return -1;
+    struct fd_stream *f = fd_stream_of(s);
+    f->is_private = false;
+    if (f->ahead) {
+        struct bough_driver *driver = bough_driver_current();
+        (void)driver->receive_ahead(driver, fd, false);
+    }
+    return fd;
 }

@@ -12,6 +12,7 @@
 #include "bough/error.h"
 #include "bough/wait.h"
 #include "io/fd.h"
+#include "io/fdstream.h"
 
 enum { SOCKETS_MOST = FDS_MOST, BACKLOG = 4096, TRIES_MOST = 8 };
 
@@ -224,7 +225,7 @@ int bough_listener_accept(struct bough_listener *l, struct bough_stream **ret_st
     rc = accept_one(l);
     l->accepting = false;
     if (rc >= 0)
-        rc = bough_fd_stream_open(rc, ret_stream);
+        rc = bough__fd_stream_open_private(rc, ret_stream);
     bough_passed();
     return rc;
 }

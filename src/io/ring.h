@@ -17,7 +17,7 @@
 
 #define RING_NAP (10 * BOUGH_MS) /* how long to sleep when the kernel takes no request at all */
 
-enum ring_kind { RING_FREE, RING_POLL, RING_ACCEPT, RING_OPERATION };
+enum ring_kind { RING_FREE, RING_POLL, RING_ACCEPT, RING_RECEIVE, RING_OPERATION };
 
 struct ring_request {
     enum ring_kind kind;

@@ -15,6 +15,7 @@
 #include "bough/net.h"
 #include "bough/nursery.h"
 #include "bough/sync.h"
+#include "io/fdstream.h"
 
 #define HEAD_START (250 * BOUGH_MS)
 enum { ADDRESSES_MOST = 16 };
@@ -129,7 +130,7 @@ static void alternate(const struct bough_address *from, unsigned count,
 
 static int stream_of(int fd, struct bough_stream **ret_stream)
 {
-    return fd < 0 ? fd : bough_fd_stream_open(fd, ret_stream);
+    return fd < 0 ? fd : bough__fd_stream_open_private(fd, ret_stream);
 }
 
 int bough_tcp_connect_to(const struct bough_address *addresses, unsigned count,

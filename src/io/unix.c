@@ -281,7 +281,7 @@ int bough_unix_peer_of(const struct bough_stream *s, struct bough_unix_peer *ret
 {
     struct ucred who;
     socklen_t size = sizeof(who);
-    int domain = 0, fd = bough_stream_fd(s);
+    int domain = 0, fd = bough__fd_stream_fd(s);
     socklen_t domain_size = sizeof(domain);
     if (fd < 0)
         return bough_fail_text(-EBADF, "the stream is closed, or not over a socket");

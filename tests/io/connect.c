@@ -75,7 +75,7 @@ static int dial(void *arg)
 }
 
 /* Who is at the other end? */
-static bool is_connected_to(const struct bough_stream *s, const struct place *p)
+static bool is_connected_to(struct bough_stream *s, const struct place *p)
 {
     struct bough_address peer = {.size = sizeof(peer.storage)};
     CHECK_EQ(getpeername(bough_stream_fd(s), (struct sockaddr *)&peer.storage, &peer.size), 0);

@@ -2,6 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
 #include "io.h"
 
 #include "io/epoll.h"
@@ -59,6 +64,21 @@ __attribute__((unused)) static struct bough_driver *open_plain_uring(void)
     need_uring();
     CHECK_EQ(bough__uring_open_plain(&driver), 0);
     return driver;
+}
+
+/* From here on 'call' fails with 'error'. */
+__attribute__((unused)) static void forbid(unsigned call, int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        test_skip("no seccomp filters here");
 }
 
 #define DRIVER_TEST_ON_(name, test_name, open_driver, close_driver)                                \

@@ -9,6 +9,11 @@ IO_TEST(tcp_streams_keep_the_contract)
     return bough_test_stream_contract(make_tcp_streams, NULL);
 }
 
+IO_TEST(so_do_those_that_are_received_ahead_from)
+{
+    return bough_test_stream_contract(make_chatty_streams, NULL);
+}
+
 IO_TEST(unix_streams_keep_the_contract)
 {
     return bough_test_stream_contract(make_unix_streams, NULL);

@@ -18,6 +18,8 @@
 #include <bough/net.h>
 #include <bough/observe.h>
 
+#include "io/fdstream.h"
+
 /* How many descriptors are open. */
 __attribute__((unused)) static int open_descriptors(void)
 {
@@ -203,4 +205,42 @@ __attribute__((unused)) static int receive_exactly(struct bough_stream *s, char 
         have += n;
     }
     return have;
+}
+
+/* --- streams that a driver may receive ahead from --- */
+
+__attribute__((unused)) static int receive_one_byte(void *stream)
+{
+    char byte;
+    return bough_stream_receive_some(stream, &byte, 1);
+}
+
+/* One over 'fd' that has waited often for what its peer, the descriptor 'peer', sends. */
+__attribute__((unused)) static struct bough_stream *make_chatty(int fd, int peer)
+{
+    enum { OFTEN = 6 };
+    struct bough_stream *s;
+    int rc = 0;
+    CHECK_EQ(bough__fd_stream_open_private(fd, &s), 0);
+    for (int i = 0; i < OFTEN; i++) {
+        struct waiter w = {.call = receive_one_byte, .object = s};
+        bough_with_nursery (n, &rc) {
+            waiter_park(n, &w);
+            CHECK_EQ(send(peer, "x", 1, MSG_NOSIGNAL), 1);
+        }
+        CHECK_EQ(rc, 0);
+        CHECK_EQ(w.rc, 1);
+    }
+    return s;
+}
+
+__attribute__((unused)) static int make_chatty_streams(struct bough_stream **ret_a,
+                                                       struct bough_stream **ret_b,
+                                                       __attribute__((unused)) void *arg)
+{
+    int fds[2];
+    make_tcp(fds);
+    *ret_a = make_chatty(fds[0], fds[1]);
+    *ret_b = make_chatty(fds[1], fds[0]);
+    return 0;
 }

@@ -19,6 +19,17 @@ static void make_peer(struct bough_stream **ret_stream, int *ret_peer)
     *ret_peer = fds[1];
 }
 
+/* One that we have often heard from, so that a driver may receive ahead. */
+static void make_chatty_peer(struct bough_stream **ret_stream, int *ret_peer)
+{
+    int fds[2];
+    make_tcp(fds);
+    *ret_stream = make_chatty(fds[0], fds[1]);
+    *ret_peer = fds[1];
+}
+
+typedef void make_peer_fn(struct bough_stream **ret_stream, int *ret_peer);
+
 /* --- a protocol of lines and sizes --- */
 
 static const char dialogue[] = "HELO there\r\nDATA 5\r\nhello\r\nQUIT\r\n";
@@ -63,13 +74,13 @@ static const char *words_within(size_t size)
     return steps[i].words;
 }
 
-IO_TEST(a_peer_may_be_reset_at_every_byte_and_what_was_complete_is_understood)
+static int reset_at_every_byte(make_peer_fn *make)
 {
     for (size_t size = 0; size <= DIALOGUE; size++) {
         struct bough_stream *s;
         char words[64];
         int peer;
-        make_peer(&s, &peer);
+        make(&s, &peer);
         CHECK_EQ(write(peer, dialogue, size), (ssize_t)size);
         reset(peer);
         CHECK_EQ(understand(s, words), -EPIPE);
@@ -78,6 +89,16 @@ IO_TEST(a_peer_may_be_reset_at_every_byte_and_what_was_complete_is_understood)
         bough_stream_free(s);
     }
     return 0;
+}
+
+IO_TEST(a_peer_may_be_reset_at_every_byte_and_what_was_complete_is_understood)
+{
+    return reset_at_every_byte(make_peer);
+}
+
+IO_TEST(so_may_one_that_is_received_ahead_from)
+{
+    return reset_at_every_byte(make_chatty_peer);
 }
 
 struct listener_task {
@@ -91,13 +112,13 @@ static int understand_it(void *arg)
     return understand(t->stream, t->words);
 }
 
-IO_TEST(a_reader_that_waits_meets_the_reset_at_every_byte)
+static int waits_for_the_reset_at_every_byte(make_peer_fn *make)
 {
     for (size_t size = 0; size <= DIALOGUE; size++) {
         struct listener_task task;
         struct waiter w = {.call = understand_it, .object = &task};
         int peer, rc = 0;
-        make_peer(&task.stream, &peer);
+        make(&task.stream, &peer);
         bough_with_nursery (n, &rc) {
             waiter_park(n, &w);
             for (size_t i = 0; i < size; i++) {
@@ -115,13 +136,23 @@ IO_TEST(a_reader_that_waits_meets_the_reset_at_every_byte)
     return 0;
 }
 
-IO_TEST(the_end_at_every_byte_is_told_from_a_reset)
+IO_TEST(a_reader_that_waits_meets_the_reset_at_every_byte)
+{
+    return waits_for_the_reset_at_every_byte(make_peer);
+}
+
+IO_TEST(so_does_one_that_is_received_ahead_for)
+{
+    return waits_for_the_reset_at_every_byte(make_chatty_peer);
+}
+
+static int end_at_every_byte(make_peer_fn *make)
 {
     for (size_t size = 0; size <= DIALOGUE; size++) {
         struct bough_stream *s;
         char words[64];
         int peer;
-        make_peer(&s, &peer);
+        make(&s, &peer);
         CHECK_EQ(write(peer, dialogue, size), (ssize_t)size);
         close(peer);
         int rc = understand(s, words);
@@ -132,6 +163,16 @@ IO_TEST(the_end_at_every_byte_is_told_from_a_reset)
         bough_stream_free(s);
     }
     return 0;
+}
+
+IO_TEST(the_end_at_every_byte_is_told_from_a_reset)
+{
+    return end_at_every_byte(make_peer);
+}
+
+IO_TEST(also_where_it_is_received_ahead)
+{
+    return end_at_every_byte(make_chatty_peer);
 }
 
 /* --- who hears of it --- */

@@ -708,6 +708,11 @@ IO_TEST(what_cannot_be_sent_is_refused)
     CHECK_EQ(send_fd(b), -EINVAL);
     bough_stream_free(a);
     bough_stream_free(b);
+    CHECK_EQ(make_tcp_streams(&a, &b, NULL), 0); /* which would drop them without a word */
+    CHECK_EQ(send_fd(a), -EINVAL);
+    CHECK_EQ(receive_fd(b), -EINVAL);
+    bough_stream_free(a);
+    bough_stream_free(b);
     return 0;
 }
 
