@@ -561,7 +561,6 @@ static double stat_64(void)
     return (cpu_ns() - start) / FILE_CALLS;
 }
 
-/* --- the echo server: level-triggered, one buffer, no state --- */
 /* --- the servers: level-triggered, one buffer, no state --- */
 
 static char request[4096];

@@ -92,8 +92,7 @@ def build_ours(build_dir):
              "-Dbench=true", "-Dtests=false", "-Dexamples=false"])
     elif "bench-ours" not in (build_dir / "build.ninja").read_text():
         run(["meson", "configure", str(build_dir), "-Dbench=true"])
-    names = ("ours", "floor", "load", "nothing")
-    run(["ninja", "-C", str(build_dir), *(f"bench/bench-{x}" for x in names)])
+    run(["ninja", "-C", str(build_dir)])
     return build_dir / "bench"
 
 
@@ -103,6 +102,16 @@ class Floor(Program):
 
     def build(self):
         self.command = [str(self.place / "bench-floor")]
+
+
+class FloorUring(Program):
+    name = "floor, io_uring"
+    color = "#e3e6ea"
+
+    def build(self):
+        if not (self.place / "bench-floor-uring").exists():
+            raise Unavailable("built without liburing")
+        self.command = [str(self.place / "bench-floor-uring")]
 
 
 class Ours(Program):
@@ -297,6 +306,6 @@ class Uvloop(PythonPeer):
     arguments = ["uvloop"]
 
 
-OURS = [Floor, Ours, OursUring]
+OURS = [Floor, FloorUring, Ours, OursUring]
 PEERS = [StateThreads, BoostFiber, Libuv, Go, Tokio, Trio, Asyncio, Uvloop, Multiprocessing,
          Aiomultiprocess, Tractor, Erlang]
