@@ -160,9 +160,11 @@ static int kernel_wait(struct epoll *p, int64_t timeout)
 static int epoll_wait_until(struct bough_driver *driver, int64_t deadline)
 {
     struct epoll *p = epoll_of(driver);
-    int n = kernel_wait(p, bough__watches_time_to_sleep(&p->watches, deadline)), woken = 0;
+    int64_t timeout;
+    int woken = bough__watches_before_sleep(&p->watches, deadline, &timeout);
+    int n = kernel_wait(p, timeout);
     if (n < 0)
-        return n == -EINTR ? 0 : n;
+        return n == -EINTR ? woken : n;
     for (int i = 0; i < n; i++)
         woken += dispatch(p, &p->events[i]);
     return woken;

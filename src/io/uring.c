@@ -151,7 +151,8 @@ static int uring_wait(struct bough_driver *driver, int64_t deadline)
         woken += bough__uring_look_after_staying(p);
     if (woken || p->interrupted)
         deadline = INT64_MIN;
-    int64_t timeout = bough__watches_time_to_sleep(&p->watches, deadline);
+    int64_t timeout;
+    woken += bough__watches_before_sleep(&p->watches, deadline, &timeout);
     if (p->helper_watched && timeout > BOUGH_SEC)
         timeout = BOUGH_SEC;
     if (p->staying && timeout > URING_ROUND)

@@ -77,25 +77,36 @@ int bough__watches_sweep(struct watches *w)
     return woken;
 }
 
-/* Sweep if the last time is 'after' or longer ago; how long to sleep at most then. */
-static int64_t sweep_if_due(struct watches *w, int64_t now, int64_t after)
+static bool is_due(const struct watches *w, int64_t now, int64_t after)
 {
-    if (!w->foreign)
-        return BOUGH_NEVER;
-    if (now - w->swept < after)
-        return SWEEP_AFTER;
-    w->swept = now;
-    return bough__watches_sweep(w) ? 0 : SWEEP_AT_LEAST;
+    return w->foreign && now - w->swept >= after;
 }
 
-int64_t bough__watches_time_to_sleep(struct watches *w, int64_t deadline)
+static int sweep(struct watches *w, int64_t now)
 {
-    if (deadline == INT64_MIN) {
-        if (w->foreign) /* busy, and it may stay so */
-            (void)sweep_if_due(w, w->driver->now(w->driver), SWEEP_AT_LEAST);
-        return 0;
-    }
-    int64_t now = w->driver->now(w->driver), most = sweep_if_due(w, now, SWEEP_AFTER);
+    w->swept = now;
+    return bough__watches_sweep(w);
+}
+
+/* The driver is busy, and it may stay so. */
+static int sweep_now_and_then(struct watches *w)
+{
+    int64_t now = w->foreign ? w->driver->now(w->driver) : 0;
+    return is_due(w, now, SWEEP_AT_LEAST) ? sweep(w, now) : 0;
+}
+
+int bough__watches_before_sleep(struct watches *w, int64_t deadline, int64_t *ret_timeout)
+{
+    *ret_timeout = 0;
+    if (deadline == INT64_MIN)
+        return sweep_now_and_then(w);
+    int64_t now = w->driver->now(w->driver);
+    bool due = is_due(w, now, SWEEP_AFTER);
+    int woken = due ? sweep(w, now) : 0;
+    if (woken)
+        return woken;
+    int64_t most = !w->foreign ? BOUGH_NEVER : due ? SWEEP_AT_LEAST : SWEEP_AFTER;
     int64_t timeout = deadline == BOUGH_NEVER ? BOUGH_NEVER : deadline > now ? deadline - now : 0;
-    return timeout < most ? timeout : most;
+    *ret_timeout = timeout < most ? timeout : most;
+    return 0;
 }

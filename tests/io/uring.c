@@ -420,7 +420,9 @@ URING_TEST(such_a_writers_descriptor_may_be_closed_behind_its_back)
     CHECK_EQ(look(d), 0);
     CHECK_EQ(look(d), 0);
     close(fds[0]);
+    int64_t began = d->now(d);
     wait_for(d, &p, 1);
+    CHECK(d->now(d) - began < 5 * BOUGH_SEC);
     CHECK_EQ(p.result, -EBADF);
     close(fds[1]);
 }
