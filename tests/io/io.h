@@ -47,6 +47,17 @@ __attribute__((unused)) static void need_uring(void)
         test_skip("%s", bough_error_message(bough_error_last()));
 }
 
+/* Calls that were abandoned to their threads may hold some for a while. How many are open then? */
+__attribute__((unused)) static int wait_for_descriptors(int count)
+{
+    int open = open_descriptors();
+    for (int i = 0; i < 5000 && open != count; i++) {
+        usleep(1000);
+        open = open_descriptors();
+    }
+    return open;
+}
+
 __attribute__((unused)) static void run_io(const char *file, int line, enum bough_io io,
                                            int (*fn)(void *arg))
 {
@@ -61,7 +72,7 @@ __attribute__((unused)) static void run_io(const char *file, int line, enum boug
         bough_error_print(bough_error_last(), stderr);
         test_fail(file, line, "the test returned %d (%s)", rc, bough_error_name(rc));
     }
-    int after = open_descriptors();
+    int after = wait_for_descriptors(before);
     if (after != before)
         test_fail(file, line, "%d descriptors were open before, %d are now", before, after);
 }

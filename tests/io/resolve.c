@@ -183,7 +183,7 @@ IO_TEST(a_cancelled_lookup_returns_at_once)
 {
     struct waiter w = {.call = resolve_localhost};
     struct bough_address untouched[4] = {{.size = 5}};
-    int rc = 0, before = open_descriptors();
+    int rc = 0;
     CHECK_EQ(call_cancelled(resolve_localhost, NULL), -ECANCELED);
     w.object = untouched;
     for (int i = 0; i < 20; i++) {
@@ -197,8 +197,6 @@ IO_TEST(a_cancelled_lookup_returns_at_once)
         if (w.rc == -ECANCELED && i == 0)
             CHECK_EQ(untouched[0].size, 5);
     }
-    while (open_descriptors() != before) /* they read their files to the end */
-        CHECK_EQ(bough_checkpoint(), 0);
     return rc;
 }
 
