@@ -109,7 +109,8 @@ struct bough_driver {
 
     /* If receive_ahead() was ever 0 for 'fd', before recv(2): what has come, as recv(2) gives it.
      * -EAGAIN: nothing has; watch() tells when something does. -EOPNOTSUPP: receive for yourself.
-     * What nobody has taken is dropped by closing(). */
+     * -ESTALE: it was not adopted here. What nobody has taken is dropped by closing(), and when the
+     * driver is closed. */
     int (*receive)(struct bough_driver *driver, int fd, void *ret_buffer, size_t size);
 
     /* Others want this thread, too: wait() is called as often when nothing is watched. */

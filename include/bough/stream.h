@@ -14,7 +14,8 @@
  *
  * One task may send while another receives; a second one in the same direction gets -EBUSY. Closing
  * wakes both with -EBADF, and closed is closed: every later call is -EBADF. If the peer is gone
- * calls fail with -EPIPE. All of it belongs to the thread of the run.
+ * calls fail with -EPIPE. A stream belongs to the run in which it was opened, and to its thread: it
+ * is freed before the run ends.
  *
  * To make a stream, put a struct bough_stream first in a struct of yours and fill in its
  * operations. They must keep what is said of the calls here (bough/testing.h has tools to check

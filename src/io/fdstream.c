@@ -22,6 +22,7 @@
 
 #include "base/sys.h"
 #include "bough/error.h"
+#include "bough/panic.h"
 #include "bough/wait.h"
 #include "io/fd.h"
 
@@ -142,12 +143,23 @@ static int read_some(const struct fd_stream *f, void *buffer, size_t size)
                         : sys_call(EIO, read(f->fd, buffer, size));
 }
 
+/* What the driver of an earlier run had received is gone with it. */
+static int receive_of_driver(const struct fd_stream *f, void *buffer, size_t size)
+{
+    struct bough_driver *driver = bough_driver_current();
+    int n = driver->receive ? driver->receive(driver, f->fd, buffer, size) : -ESTALE;
+    if (BOUGH_UNLIKELY(n == -ESTALE))
+        bough_panic("a stream (descriptor %d) that was opened in another run is used in this one: "
+                    "free it in the run that opened it",
+                    f->fd);
+    return n;
+}
+
 /* What the driver has received comes first, and while it receives nobody else does. */
 static int receive_now(const struct fd_stream *f, void *buffer, size_t size)
 {
     if (f->ahead) {
-        struct bough_driver *driver = bough_driver_current();
-        int n = driver->receive(driver, f->fd, buffer, size);
+        int n = receive_of_driver(f, buffer, size);
         if (n != -EOPNOTSUPP)
             return n;
     }
@@ -389,9 +401,8 @@ int bough_stream_fd(struct bough_stream *s)
         return -1;
     struct fd_stream *f = fd_stream_of(s);
     f->is_private = false;
-    if (f->ahead) {
-        struct bough_driver *driver = bough_driver_current();
+    struct bough_driver *driver = f->ahead ? bough_driver_current() : NULL;
+    if (driver && driver->receive_ahead)
         (void)driver->receive_ahead(driver, fd, false);
-    }
     return fd;
 }

@@ -35,8 +35,7 @@ void bough__uring_abandon_accepts(struct uring *p, struct entry *entry)
 int bough__uring_accept(struct bough_driver *driver, int fd)
 {
     struct uring *p = uring_of(driver);
-    struct watch_entry *watch = watches_find(&p->watches, fd);
-    struct entry *entry = watch && watch->adopted ? entry_of(watch) : NULL;
+    struct entry *entry = adopted_at(p, fd);
     if (!entry || (!entry->accepted && !p->accepts))
         return -EOPNOTSUPP;
     if (!entry->accepted && !(entry->accepted = bough__accepted_new()))

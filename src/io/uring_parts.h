@@ -68,6 +68,13 @@ static inline struct entry *entry_at(const struct uring *p, int fd)
     return entry_of(watches_find(&p->watches, fd));
 }
 
+/* NULL: it is not ours, such as a stream's that was opened in another run. */
+static inline struct entry *adopted_at(const struct uring *p, int fd)
+{
+    struct watch_entry *watch = watches_find(&p->watches, fd);
+    return watch && watch->adopted ? entry_of(watch) : NULL;
+}
+
 /* Wakes who waits for 'entry', if anybody does. Returns how many did. */
 static inline int wake_waiter(struct uring *p, struct entry *entry, enum bough_direction direction,
                               int result)

@@ -21,7 +21,9 @@ static bool is_receiving(const struct uring *p, const struct entry *entry)
 int bough__uring_receive_ahead(struct bough_driver *driver, int fd, bool ahead)
 {
     struct uring *p = uring_of(driver);
-    struct entry *entry = entry_at(p, fd);
+    struct entry *entry = adopted_at(p, fd);
+    if (!entry)
+        return -EOPNOTSUPP;
     if (ahead) {
         int rc = p->receives ? bough__ring_buffers_open(&p->buffers, &p->ring) : -EOPNOTSUPP;
         p->receives &= rc == 0 || rc == -ENOMEM;
@@ -39,7 +41,9 @@ int bough__uring_receive_ahead(struct bough_driver *driver, int fd, bool ahead)
 int bough__uring_receive(struct bough_driver *driver, int fd, void *ret_buffer, size_t size)
 {
     struct uring *p = uring_of(driver);
-    struct entry *entry = entry_at(p, fd);
+    struct entry *entry = adopted_at(p, fd);
+    if (BOUGH_UNLIKELY(!entry))
+        return -ESTALE;
     int rc = bough__received_take(&entry->received, &p->buffers, ret_buffer, size);
     return rc == -EAGAIN && !is_receiving(p, entry) ? -EOPNOTSUPP : rc;
 }

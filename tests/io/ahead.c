@@ -177,3 +177,46 @@ IO_TEST(every_byte_comes_in_its_turn)
     bough_stream_free(b);
     return rc;
 }
+
+/* --- another run --- */
+
+struct kept {
+    struct bough_stream *stream;
+    int peer;
+};
+
+static int keep_stream(void *arg)
+{
+    struct kept *k = arg;
+    int fds[2];
+    make_tcp(fds);
+    k->stream = make_chatty(fds[0], fds[1]);
+    k->peer = fds[1];
+    return 0;
+}
+
+static int receive_from_it(void *arg)
+{
+    struct kept *k = arg;
+    CHECK_EQ(send(k->peer, "x", 1, MSG_NOSIGNAL), 1);
+    return receive_one_byte(k->stream);
+}
+
+static void use_in_another_run(enum bough_io other)
+{
+    const struct bough_run_options first = {.io = BOUGH_IO_URING}, second = {.io = other};
+    struct kept k;
+    need_uring();
+    CHECK_EQ(bough_run_with(&first, keep_stream, &k), 0);
+    CHECK_EQ(bough_run_with(&second, receive_from_it, &k), 1);
+}
+
+TEST_DIES(a_stream_that_was_received_ahead_from_is_not_for_another_run, SIGABRT, "in another run")
+{
+    use_in_another_run(BOUGH_IO_URING);
+}
+
+TEST_DIES(nor_for_one_on_another_driver, SIGABRT, "in another run")
+{
+    use_in_another_run(BOUGH_IO_EPOLL);
+}
