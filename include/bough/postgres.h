@@ -79,7 +79,8 @@ struct pg_conn *bough_postgres_handle(struct bough_postgres *p);
  * cleared by PQclear(); NULL for 'ret_result': not wanted.
  *
  * 0; < 0: it failed, the detail begins with its SQLSTATE, and the result is for its class:
- *   -EINVAL     a mistake in the query, or in the data for it (42, 22)
+ *   -EINVAL     a mistake in the query, or in the data for it (42, 22), or not as many values as
+ *               it has (08P01)
  *   -EACCES     not allowed (28, 42501)
  *   -EEXIST     it is there already (23505)        -EREMOTEIO  other constraints (23), and all else
  *   -EAGAIN     the transaction lost against another, try again (40); too many connections (53300)
@@ -114,7 +115,7 @@ struct bough_postgres_command {
 
 /* Send all commands at once and then get all results: one round trip for all. They are one
  * transaction, unless they begin their own. 0; < 0: the first that failed, as above; nothing of it
- * has been done then, and no result is set. */
+ * has been done then (after -EPIPE, -ENOTSUP and -ECANCELED nobody knows), and no result is set. */
 BOUGH_MUST_CHECK int bough_postgres_pipeline(struct bough_postgres *p,
                                              struct bough_postgres_command *commands,
                                              unsigned count);

@@ -204,11 +204,18 @@ static bool is_refusal(const char *message)
            strstr(message, "no pg_hba.conf entry") || strstr(message, "role \"");
 }
 
+/* Of a value that no option can have, said before anybody is asked. */
+static bool is_nonsense(const char *message)
+{
+    return strncmp(message, "invalid ", strlen("invalid ")) == 0;
+}
+
 static int connect_failed(struct bough_postgres *p)
 {
     /* PQconnectPoll() keeps no SQLSTATE. */
     const char *message = PQerrorMessage(p->conn);
-    return bough__postgres_fail(p, is_refusal(message) ? -EACCES : -ECONNREFUSED);
+    int code = is_nonsense(message) ? -EINVAL : is_refusal(message) ? -EACCES : -ECONNREFUSED;
+    return bough__postgres_fail(p, code);
 }
 
 static int connect_now(struct bough_postgres *p)

@@ -13,6 +13,7 @@
 
 #include "bough/error.h"
 #include "bough/net.h"
+#include "postgres/connection.h"
 
 enum { ADDRESSES = 8, HOST = 256 };
 
@@ -95,13 +96,32 @@ static int next_item(const char **list, char *item, size_t size)
     return 1;
 }
 
+static unsigned items_of(const char *list)
+{
+    unsigned count = 1;
+    while ((list = strchr(list, ',')) != NULL) {
+        list++;
+        count++;
+    }
+    return count;
+}
+
+/* libpq checks this, too, but sees only the lists that we make. */
+static int match(const char *hosts, const char *ports)
+{
+    unsigned host_count = items_of(hosts), port_count = ports ? items_of(ports) : 1;
+    if (port_count == 1 || port_count == host_count)
+        return 0;
+    return bough_fail(-EINVAL, "PostgreSQL: %u ports for %u hosts", port_count, host_count);
+}
+
 static int resolve(struct bough__conninfo *info)
 {
     const char *hosts = value_of(info, "host"), *ports = value_of(info, "port");
     char host[HOST], port[16] = "";
-    int rc = 0;
     if (!hosts || value_of(info, "hostaddr"))
         return 0;
+    int rc = match(hosts, ports);
     while (rc == 0 && (rc = next_item(&hosts, host, sizeof(host))) == 1) {
         rc = next_item(&ports, port, sizeof(port)); /* one port may be for all hosts */
         if (rc >= 0)
@@ -136,8 +156,9 @@ int bough__conninfo_open(struct bough__conninfo *info, const char *text)
     char *error = NULL;
     *info = (struct bough__conninfo){.options = PQconninfoParse(text, &error)};
     if (!info->options) {
-        int rc =
-            bough_fail(error ? -EINVAL : -ENOMEM, "PostgreSQL: %s", error ? error : "no memory");
+        const char *why = error ? error : "no memory";
+        int rc = bough_fail(error ? -EINVAL : -ENOMEM, "PostgreSQL: %.*s",
+                            bough__postgres_length(why), why);
         PQfreemem(error);
         return rc;
     }

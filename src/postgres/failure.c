@@ -1,5 +1,6 @@
 /* Failures of PostgreSQL, as results.
  * SPDX-License-Identifier: MIT */
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +11,9 @@ static const struct {
     const char *prefix; /* of SQLSTATE; the first that fits counts */
     int code;
 } meanings[] = {
-    {"08", -EPIPE},     {"22", -EINVAL}, {"23505", -EEXIST}, {"28", -EACCES},       {"40", -EAGAIN},
-    {"42501", -EACCES}, {"42", -EINVAL}, {"53300", -EAGAIN}, {"57014", -ETIMEDOUT}, {"57P", -EPIPE},
+    {"08P01", -EINVAL}, /* not as many values as the query has */
+    {"22", -EINVAL},    {"23505", -EEXIST}, {"28", -EACCES},    {"40", -EAGAIN},
+    {"42501", -EACCES}, {"42", -EINVAL},    {"53300", -EAGAIN}, {"57014", -ETIMEDOUT},
 };
 
 static int code_of(const char *sqlstate)
@@ -23,7 +25,7 @@ static int code_of(const char *sqlstate)
 }
 
 /* libpq's messages end with a line's end. */
-static int length_of(const char *message)
+int bough__postgres_length(const char *message)
 {
     size_t length = strlen(message);
     while (length && (message[length - 1] == '\n' || message[length - 1] == ' '))
@@ -34,7 +36,14 @@ static int length_of(const char *message)
 int bough__postgres_fail(struct bough_postgres *p, int code)
 {
     const char *message = PQerrorMessage(p->conn);
-    return bough_fail(code, "PostgreSQL: %.*s", length_of(message), message);
+    return bough_fail(code, "PostgreSQL: %.*s", bough__postgres_length(message), message);
+}
+
+/* Not in the server's language, unlike PG_DIAG_SEVERITY. */
+static bool is_fatal(const PGresult *result)
+{
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
 int bough__postgres_refused(struct bough_postgres *p, const PGresult *result)
@@ -44,15 +53,24 @@ int bough__postgres_refused(struct bough_postgres *p, const PGresult *result)
     if (!state || !message) { /* libpq's own */
         p->broken |= PQstatus(p->conn) != CONNECTION_OK;
         message = PQresultErrorMessage(result);
-        return bough_fail(p->broken ? -EPIPE : -EREMOTEIO, "PostgreSQL: %.*s", length_of(message),
-                          message);
+        return bough_fail(p->broken ? -EPIPE : -EREMOTEIO, "PostgreSQL: %.*s",
+                          bough__postgres_length(message), message);
     }
-    int code = code_of(state);
-    p->broken |= code == -EPIPE; /* and says so, before it goes */
+    /* It says so before it goes. Its class does not tell: also the connections of a foreign table
+     * have 08, and ours goes on when they have failed. */
+    p->broken |= is_fatal(result);
+    int code = p->broken ? -EPIPE : code_of(state);
     const char *more = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     snprintf(p->sqlstate, sizeof(p->sqlstate), "%s", state);
     return bough_fail(code, "SQLSTATE %s: %s%s%s", state, message, more ? "; " : "",
                       more ? more : "");
+}
+
+int bough__postgres_check_count(int count)
+{
+    if (count >= 0 && count <= UINT16_MAX)
+        return 0;
+    return bough_fail(-EINVAL, "PostgreSQL: a query has 0 to %d values, not %d", UINT16_MAX, count);
 }
 
 const char *bough_postgres_sqlstate(const struct bough_postgres *p)

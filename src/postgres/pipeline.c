@@ -68,9 +68,12 @@ int bough_postgres_pipeline(struct bough_postgres *p, struct bough_postgres_comm
     int rc = bough__postgres_enter(p);
     if (rc < 0)
         return rc;
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         commands[i].result = NULL;
-    rc = put_all(p, commands, count);
+        rc = rc < 0 ? rc : bough__postgres_check_count(commands[i].count);
+    }
+    if (rc == 0)
+        rc = put_all(p, commands, count);
     if (rc == 0)
         rc = get_all(p, commands, count);
     if (rc == -ECANCELED)

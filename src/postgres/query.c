@@ -23,6 +23,9 @@ static int check(struct bough_postgres *p, const PGresult *result)
 
 static int begin(struct bough_postgres *p, const char *sql, int count, const char *const *values)
 {
+    int rc = bough__postgres_check_count(count);
+    if (rc < 0)
+        return rc;
     /* The simple protocol alone takes several statements. */
     int sent = count ? PQsendQueryParams(p->conn, sql, count, NULL, values, NULL, NULL, 0)
                      : PQsendQuery(p->conn, sql);

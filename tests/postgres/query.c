@@ -4,6 +4,27 @@
 
 /* --- queries --- */
 
+PG_TEST(values_that_are_too_many_are_a_mistake_and_harm_nothing)
+{
+    const char *values[] = {"1", "2"};
+    struct bough_postgres_command command = {.sql = "SELECT 1", .count = -1};
+    CHECK_EQ(bough_postgres_query(p, "SELECT $1::int", 2, values, NULL), -EINVAL);
+    CHECK_STR(bough_postgres_sqlstate(p), "08P01");
+    CHECK_EQ(bough_postgres_query(p, "SELECT 1", -1, values, NULL), -EINVAL);
+    CHECK_EQ(bough_postgres_query(p, "SELECT 1", 65536, values, NULL), -EINVAL);
+    CHECK_EQ(bough_postgres_pipeline(p, &command, 1), -EINVAL);
+    CHECK_STR(one(p, "SELECT 1"), "1");
+    return 0;
+}
+
+PG_TEST(a_failure_of_another_connection_of_the_server_does_not_break_this_one)
+{
+    CHECK_EQ(bough_postgres_query(p, "DO $$BEGIN RAISE SQLSTATE '08001'; END$$", 0, NULL, NULL),
+             -EREMOTEIO);
+    CHECK_STR(one(p, "SELECT 1"), "1");
+    return 0;
+}
+
 PG_TEST(a_query_with_values_gets_its_rows)
 {
     const char *values[] = {"20", NULL, "it's"};
@@ -446,6 +467,21 @@ TEST(connecting_and_asking_may_be_cancelled_at_every_point)
 {
     /* None if the server gets the processor at once: then it has answered when we look. */
     CHECK_CANCELS(connect_and_ask, (void *)address(NULL), 0);
+}
+
+PG_TEST(options_that_make_no_sense_are_told_from_a_server_that_does_not_answer)
+{
+    struct bough_postgres *other;
+    CHECK_EQ(bough_postgres_connect("nonsense", &other), -EINVAL);
+    CHECK(!strchr(last_message(), '\n'));
+    CHECK_EQ(bough_postgres_connect("host=127.0.0.1 port=abc", &other), -EINVAL);
+    CHECK_EQ(bough_postgres_connect("host=127.0.0.1 port=70000", &other), -EINVAL);
+    CHECK_EQ(bough_postgres_connect("host=127.0.0.1 sslmode=perhaps", &other), -EINVAL);
+    CHECK_EQ(bough_postgres_connect("host=127.0.0.1,127.0.0.1 port=1,2,3", &other), -EINVAL);
+    CHECK_STR(last_message(), "PostgreSQL: 3 ports for 2 hosts");
+    CHECK_EQ(bough_postgres_connect("host=127.0.0.1 port=1", &other), -ECONNREFUSED);
+    CHECK_STR(one(p, "SELECT 1"), "1");
+    return 0;
 }
 
 /* --- the server goes away --- */
