@@ -11,6 +11,15 @@ static int system_error(CURL *easy, int otherwise)
     return number > 0 ? -(int)number : otherwise;
 }
 
+/* Has a peer been sent a request? Then it was its answer that curl does not know ("HTTP/0.9"), and
+ * not our URL. */
+static bool was_asked(CURL *easy)
+{
+    long size = 0;
+    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &size);
+    return size > 0;
+}
+
 static int result_of(CURL *easy, CURLcode code)
 {
     switch (code) {
@@ -38,8 +47,9 @@ static int result_of(CURL *easy, CURLcode code)
         return -EKEYREJECTED;
     case CURLE_HTTP_RETURNED_ERROR:
         return -EREMOTEIO;
-    case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
+        return was_asked(easy) ? -EPROTO : -EINVAL;
+    case CURLE_URL_MALFORMAT:
     case CURLE_NOT_BUILT_IN:
     case CURLE_UNKNOWN_OPTION:
     case CURLE_BAD_FUNCTION_ARGUMENT:

@@ -249,7 +249,7 @@ CURL_TEST(broken_answers_are_told_apart)
     CHECK_HAS(last_message(), "curl error 18");
     CHECK_EQ(get(c, server, "/nothing", &page), -EPIPE);
     CHECK_HAS(last_message(), "curl error 52");
-    CHECK_EQ(get(c, server, "/garbage", &page), -EINVAL);
+    CHECK_EQ(get(c, server, "/garbage", &page), -EPROTO);
     CHECK_HAS(last_message(), "curl error 1: ");
     return 0;
 }
