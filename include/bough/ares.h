@@ -60,7 +60,8 @@ struct bough_resolver *bough_ares_resolver(struct bough_ares *a);
 /* Ask for the records of 'name' (as it stands: no search domains) of a type as <arpa/nameser.h>
  * has them: ns_t_srv, ns_t_mx, ns_t_txt ... The size of the answer, which ares_parse_srv_reply()
  * and its kind take apart; it is yours to free(). A checkpoint. < 0: what bough_ares_resolver()
- * says; -ENOENT: no such name, or none of this type; -ECANCELED; -ENOMEM. */
+ * says (-EINVAL: 'type' is no number of 16 bits, too); -ENOENT: no such name, or none of this
+ * type; -ECANCELED; -ENOMEM. */
 BOUGH_MUST_CHECK int bough_ares_query(struct bough_ares *a, const char *name, int type,
                                       unsigned char **ret_answer);
 

@@ -17,6 +17,7 @@
 #include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,6 +229,8 @@ int bough_ares_query(struct bough_ares *a, const char *name, int type, unsigned 
     int rc = bough_checkpoint_if_cancelled();
     if (rc < 0)
         return rc;
+    if (type < 0 || type > UINT16_MAX)
+        return bough_fail(-EINVAL, "cannot ask for %s: no type of records is %d", name, type);
     struct lookup *l = lookup_new(a);
     if (!l)
         return no_memory(name);

@@ -425,6 +425,8 @@ PATIENT_DNS_TEST(records_of_other_types_can_be_asked_for)
     CHECK_HAS(last_message(), "none.test");
     CHECK_EQ(bough_ares_query(a, "four.test", ns_t_srv, &answer), -ENOENT);
     CHECK_EQ(bough_ares_query(a, "four..test", ns_t_srv, &answer), -EINVAL);
+    CHECK_EQ(bough_ares_query(a, "service.test", 65536 + ns_t_srv, &answer), -EINVAL);
+    CHECK_EQ(bough_ares_query(a, "service.test", -1, &answer), -EINVAL);
     return 0;
 }
 
