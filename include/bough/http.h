@@ -29,8 +29,9 @@
  * closed if it is much. An answer goes out whole, or as a stream.
  *
  * What the library does by itself: keep-alive; HEAD; Content-Length, Transfer-Encoding, Connection
- * and Date; 400 and an end for what is not HTTP, 408 for who is too slow, 413 and 431 for what is
- * too large, 500 for a handler that fails before it has answered.
+ * and Date; 400, 501 or 505 and an end for what is not HTTP, or not as it is spoken here, 408 for
+ * who is too slow, 413 and 431 for what is too large, 500 for a handler that fails before it has
+ * answered.
  *
  * HTTPS is the same over another stream: a handler of bough_serve() (bough/net.h) that calls
  * bough_tls_accept(tls, c->stream, &c->stream) and then bough_http_serve_stream(). See
@@ -95,10 +96,12 @@ BOUGH_MUST_CHECK int bough_http_response_send(struct bough_http_response *respon
                                               const void *body, size_t size);
 
 /* Send the head of an answer, and then the body into *ret_body, of 'size' bytes, or -1: until the
- * end (which is bough_stream_send_eof(), or the handler's return). The stream is the response's: it
- * need not be closed or freed, and can only be sent to. More than 'size' is -EMSGSIZE; less is a
- * failure of the handler (-EPROTO), and the connection is broken off, so that the client sees it.
- * Results as above. */
+ * end (which is bough_stream_send_eof(), or the handler's return). A client that waits to be asked
+ * for its body is, before a status below 300; after others, and after bough_http_response_send(),
+ * it can no longer be. The stream is the response's: it need not be closed or freed, and can only
+ * be sent to. More than 'size' is -EMSGSIZE; less is a failure of the handler (-EPROTO), and the
+ * connection is broken off, so that the client sees it. Results as above, and -EINVAL for a 'size'
+ * below -1. */
 BOUGH_MUST_CHECK int bough_http_response_begin(struct bough_http_response *response,
                                                unsigned status, int64_t size,
                                                struct bough_stream **ret_body);

@@ -108,12 +108,24 @@ static int on_value_complete(llhttp_t *llhttp)
     return end_text(p);
 }
 
+static unsigned count_of(const struct bough_http_request *request, const char *name)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < request->header_count; i++)
+        count += strcasecmp(request->headers[i].name, name) == 0;
+    return count;
+}
+
 static int check_head(struct bough__http_parser *p)
 {
     if (p->llhttp.http_major != 1)
         return refuse(p, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-    if (p->request.minor == 1 && !bough_http_request_header(&p->request, "Host"))
-        return refuse(p, 400, "a request without a Host header");
+    unsigned hosts = count_of(&p->request, "Host");
+    if (hosts > 1 || (p->request.minor == 1 && hosts == 0))
+        return refuse(p, 400, hosts ? "two Host headers" : "a request without a Host header");
+    const char *encoding = bough_http_request_header(&p->request, "Transfer-Encoding");
+    if (encoding && strcasecmp(encoding, "chunked") != 0)
+        return refuse(p, 501, "no other Transfer-Encoding than chunked is spoken here");
     if (p->request.body_size > 0 && (uint64_t)p->request.body_size > p->options->body_size)
         return refuse(p, 413, "the body is too large");
     return 0;
@@ -136,7 +148,8 @@ static int on_headers_complete(llhttp_t *llhttp)
     if (rc != 0)
         return rc;
     const char *expect = bough_http_request_header(&p->request, "Expect");
-    p->expects = expect && p->request.minor == 1 && strcasecmp(expect, "100-continue") == 0;
+    bool waits = expect && p->request.minor == 1 && strcasecmp(expect, "100-continue") == 0;
+    p->expects = waits ? EXPECTS_A_WORD : EXPECTS_NOTHING;
     p->keep_alive = llhttp_should_keep_alive(llhttp);
     p->stage = STAGE_BODY;
     return HPE_PAUSED;
@@ -250,8 +263,12 @@ static int receive_body(struct bough__http_parser *p)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     int rc = 0;
-    if (p->expects) {
-        p->expects = false;
+    if (p->expects == EXPECTS_NO_MORE) {
+        p->lost = true;
+        return bough_fail_text(-EPIPE, "the body was not asked for before the answer was sent");
+    }
+    if (p->expects == EXPECTS_A_WORD) {
+        p->expects = EXPECTS_NOTHING;
         bough_fail_after (p->options->send_timeout, &rc)
             rc = bough_stream_send_all(p->transport, go_on, sizeof(go_on) - 1);
         p->lost |= rc < 0;

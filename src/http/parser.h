@@ -10,16 +10,23 @@ enum { HTTP_INPUT = 8192 };
 
 enum http_stage { STAGE_IDLE, STAGE_HEAD, STAGE_BODY, STAGE_COMPLETE };
 
+/* Does the client wait for a word (Expect: 100-continue) before it sends the body? */
+enum http_expects {
+    EXPECTS_NOTHING,
+    EXPECTS_A_WORD,
+    EXPECTS_NO_MORE, /* it has had the answer instead; nobody knows whether the body comes */
+};
+
 struct bough__http_parser {
     llhttp_t llhttp;
     llhttp_settings_t settings;
     struct bough_stream *transport;
     const struct bough_http_options *options; /* without zeroes */
     enum http_stage stage;
-    unsigned status;      /* what to tell a client that we do not understand; 0: all is well */
-    bool lost;            /* the transport failed, or is not to be trusted any more */
-    bool keep_alive;      /* after this request */
-    bool expects;         /* it waits to be told to go on */
+    unsigned status; /* what to tell a client that we do not understand; 0: all is well */
+    bool lost;       /* the transport failed, or is not to be trusted any more */
+    bool keep_alive; /* after this request */
+    enum http_expects expects;
     int64_t head_until;   /* the deadline of the head */
     size_t overhead;      /* bytes since the last that was of use */
     size_t body_received; /* bytes of the body that have come */

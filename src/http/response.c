@@ -70,6 +70,27 @@ static int put_text(struct bough_http_response *r, const char *fmt, ...)
 
 /* --- the head --- */
 
+/* A client that waits to be told to go on with its body has to be told before the answer begins:
+ * after that it would take it for a part of the answer. A handler that answers piece by piece may
+ * still want the body. */
+static int go_on(struct bough_http_response *r)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (*r->expects != EXPECTS_A_WORD)
+        return 0;
+    *r->expects = EXPECTS_NOTHING;
+    return put(r, text, sizeof(text) - 1);
+}
+
+/* And after a whole answer nobody knows whether the body still comes: nothing more is read. */
+static void forget_the_body(struct bough_http_response *r)
+{
+    if (*r->expects == EXPECTS_A_WORD) {
+        *r->expects = EXPECTS_NO_MORE;
+        r->close = true;
+    }
+}
+
 static bool has_no_body(const struct bough_http_response *r, unsigned status)
 {
     return r->head_only || status == 204 || status == 304;
@@ -83,6 +104,7 @@ static int put_framing(struct bough_http_response *r, unsigned status, int64_t s
     r->left = size >= 0 ? (uint64_t)size : 0;
     r->chunked = !r->limited && !r->old;
     r->silent = has_no_body(r, status);
+    r->unframed = !r->limited && r->old && !r->silent;
     if (!r->limited && r->old)
         r->close = true;
     if (status != 204 && r->limited)
@@ -184,6 +206,7 @@ int bough_http_response_send(struct bough_http_response *response, unsigned stat
     if (rc < 0)
         return rc;
     response->sent = HTTP_ALL;
+    forget_the_body(response);
     rc = put_head(response, status, (int64_t)size);
     if (rc == 0 && !response->silent)
         rc = put(response, body, size);
@@ -294,8 +317,15 @@ int bough_http_response_begin(struct bough_http_response *response, unsigned sta
     int rc = may_begin(response, status);
     if (rc < 0)
         return rc;
+    if (size < -1)
+        return bough_fail(-EINVAL, "no body has %" PRId64 " bytes", size);
     response->sent = HTTP_BODY_FOLLOWS;
-    rc = put_head(response, status, size < 0 ? -1 : size);
+    if (status < 300)
+        rc = go_on(response);
+    else
+        forget_the_body(response);
+    if (rc == 0)
+        rc = put_head(response, status, size);
     if (rc == 0)
         rc = flush(response);
     if (rc < 0)
@@ -307,13 +337,14 @@ int bough_http_response_begin(struct bough_http_response *response, unsigned sta
 /* --- from one to the next --- */
 
 void bough__http_response_init(struct bough_http_response *r, struct bough_stream *transport,
-                               const struct bough_http_options *options)
+                               const struct bough_http_options *options, enum http_expects *expects)
 {
     r->transport = transport;
     r->options = options;
+    r->expects = expects;
     r->body.operations = &body_operations;
     r->sent = HTTP_NOTHING;
-    r->close = r->lost = r->chunked = r->limited = r->silent = r->sending = false;
+    r->close = r->lost = r->chunked = r->limited = r->silent = r->sending = r->unframed = false;
     r->fields_used = r->output_used = 0;
 }
 

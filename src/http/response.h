@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bough/http.h"
+#include "http/parser.h"
 
 enum { HTTP_OUTPUT = 8192, HTTP_FIELDS = 8192 };
 
@@ -13,11 +14,13 @@ struct bough_http_response {
     const struct bough_http_options *options;
     struct bough_stream body;
     enum http_sent sent;
-    bool head_only; /* the answer to a HEAD */
-    bool old;       /* to an HTTP/1.0 client */
-    bool close;     /* the last one */
+    bool head_only;             /* the answer to a HEAD */
+    bool old;                   /* to an HTTP/1.0 client */
+    bool close;                 /* the last one */
+    enum http_expects *expects; /* the request's */
     bool chunked, limited, sending;
     bool lost;     /* sending has failed */
+    bool unframed; /* the end of the connection is the end of the body */
     bool silent;   /* what is sent into the body goes nowhere */
     uint64_t left; /* of a limited body */
     size_t fields_used, output_used;
@@ -27,7 +30,8 @@ struct bough_http_response {
 
 /* For the next request. */
 void bough__http_response_init(struct bough_http_response *r, struct bough_stream *transport,
-                               const struct bough_http_options *options);
+                               const struct bough_http_options *options,
+                               enum http_expects *expects);
 
 /* The handler has returned well: end the body. 0, -EPROTO: there is none, or it is too short; or
  * what sending says. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "bough/error.h"
 #include "bough/http.h"
@@ -48,6 +49,15 @@ static int linger(struct connection *c)
         }
     }
     return rc == -ECANCELED ? rc : 0; /* it is over in any case */
+}
+
+/* Half of a body that nothing but the end of the connection ends would be taken for all of it. */
+static void reset(struct connection *c)
+{
+    struct linger at_once = {.l_onoff = 1};
+    int fd = bough_stream_fd(c->parser.transport);
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
 static int refuse(struct connection *c, unsigned status)
@@ -113,7 +123,7 @@ static int head_failed(struct connection *c, int rc)
 static int one_request(struct connection *c)
 {
     struct bough__http_parser *p = &c->parser;
-    bough__http_response_init(&c->response, p->transport, p->options);
+    bough__http_response_init(&c->response, p->transport, p->options, &p->expects);
     c->response.head_only = c->response.old = false;
     int rc = bough__http_parser_head(p);
     if (rc <= 0)
@@ -123,6 +133,8 @@ static int one_request(struct connection *c)
     c->response.close = !p->keep_alive;
     bough_graceful (&rc)
         rc = handle(c);
+    if (c->response.unframed && c->response.sent != HTTP_ALL)
+        reset(c);
     return rc;
 }
 

@@ -26,6 +26,7 @@ HTTP_TEST(what_is_not_http_gets_400_and_the_end)
         "GET / HTTP/1.1\r\nHost: a\x01"
         "b\r\n\r\n",
         "GET / HTTP/1.1\r\n\r\n", /* no Host */
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 1x\r\n" MORE,
         "POST / HTTP/1.1\r\nContent-Length: -1\r\n" MORE,
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n" MORE,
@@ -37,6 +38,13 @@ HTTP_TEST(what_is_not_http_gets_400_and_the_end)
         is_refused(site, bad[i], "400");
     CHECK_EQ(site->handled, 0);
     CHECK_EQ(site->failed, 0);
+    return 0;
+}
+
+HTTP_TEST(an_encoding_that_is_not_known_gets_501)
+{
+    is_refused(site, "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n" MORE "0\r\n\r\n",
+               "501");
     return 0;
 }
 
@@ -294,6 +302,46 @@ HTTP_TEST(an_answer_that_is_too_short_breaks_the_connection)
     const char *all = ask(site, "GET /short HTTP/1.1\r\n" MORE "GET /next HTTP/1.1\r\n" MORE);
     CHECK_STR(strstr(all, "\r\n\r\n"), "\r\n\r\npiecepiece");
     CHECK_EQ(site->failed, -EPROTO);
+    return 0;
+}
+
+static int fail_half_way(const struct bough_http_request *request,
+                         struct bough_http_response *response, void *arg)
+{
+    (void)request, (void)arg;
+    int rc = in_pieces(response, -1, 1);
+    return rc < 0 ? rc : bough_fail(-EIO, "the disk is on fire");
+}
+
+/* To a client of HTTP/1.0 an end would mean that the body is whole. */
+HTTP_TEST(an_answer_that_only_the_end_would_end_is_reset_when_it_fails)
+{
+    char text[1000];
+    int n;
+    site->handler = fail_half_way;
+    struct bough_stream *s = dial(site);
+    put(s, "GET / HTTP/1.0\r\n\r\n");
+    while ((n = bough_stream_receive_some(s, text, sizeof(text))) > 0)
+        continue;
+    CHECK_EQ(n, -EPIPE);
+    CHECK_EQ(site->failed, -EIO);
+    bough_stream_free(s);
+    return 0;
+}
+
+static int begin_wrongly(const struct bough_http_request *request,
+                         struct bough_http_response *response, void *arg)
+{
+    struct bough_stream *out;
+    (void)request, (void)arg;
+    CHECK_EQ(bough_http_response_begin(response, 200, -2, &out), -EINVAL);
+    return say(response, "");
+}
+
+HTTP_TEST(an_answer_cannot_have_less_than_nothing)
+{
+    site->handler = begin_wrongly;
+    CHECK_HAS(ask(site, "GET / HTTP/1.1\r\n" LAST), "Content-Length: 0\r\n");
     return 0;
 }
 

@@ -190,6 +190,52 @@ HTTP_TEST(a_client_that_waits_is_not_told_when_the_body_is_not_wanted)
     const char *all =
         ask(site, "POST /other HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n" MORE);
     CHECK(strncmp(all, "HTTP/1.1 200 OK", 15) == 0); /* and the connection is closed */
+    CHECK_HAS(all, "Connection: close\r\n");
+    return 0;
+}
+
+static int begin_and_read(const struct bough_http_request *request,
+                          struct bough_http_response *response, void *arg)
+{
+    struct bough_stream *out;
+    char text[5];
+    (void)arg;
+    int rc = bough_http_response_begin(response, 200, 5, &out);
+    if (rc == 0)
+        rc = bough_stream_receive_some(request->body, text, sizeof(text));
+    return rc <= 0 ? rc : bough_stream_send_all(out, text, (size_t)rc);
+}
+
+HTTP_TEST(a_client_that_waits_is_told_before_an_answer_begins)
+{
+    site->handler = begin_and_read;
+    struct bough_stream *s = dial(site);
+    put(s, "POST / HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n" LAST);
+    CHECK(strncmp(until(s, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n", 25) == 0);
+    put(s, "hello");
+    const char *all = rest(s);
+    CHECK_HAS(all, "hello");
+    CHECK(!strstr(all, "Continue"));
+    bough_stream_free(s);
+    return 0;
+}
+
+static int answer_and_read(const struct bough_http_request *request,
+                           struct bough_http_response *response, void *arg)
+{
+    char text[5];
+    (void)arg;
+    CHECK_EQ(say(response, "no"), 0);
+    return bough_stream_receive_some(request->body, text, sizeof(text));
+}
+
+HTTP_TEST(a_client_that_waits_is_not_told_after_the_answer)
+{
+    site->handler = answer_and_read;
+    const char *all =
+        ask(site, "POST / HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n" MORE);
+    CHECK(!strstr(all, "Continue"));
+    CHECK_EQ(site->failed, 0);
     return 0;
 }
 
