@@ -34,9 +34,6 @@ void bough__postgres_stop(struct bough_postgres *p);
 /* How many values a query has: 0, or -EINVAL if that cannot be. */
 int bough__postgres_check_count(int count);
 
-/* The size of a message of libpq, without the line's end. */
-int bough__postgres_length(const char *message);
-
 /* Record what libpq says of the connection; its last message. */
 int bough__postgres_fail(struct bough_postgres *p, int code);
 /* Record what the server says in a result that is a failure. */

@@ -13,7 +13,6 @@
 
 #include "bough/error.h"
 #include "bough/net.h"
-#include "postgres/connection.h"
 
 enum { ADDRESSES = 8, HOST = 256 };
 
@@ -149,6 +148,14 @@ static void fill_in(struct bough__conninfo *info)
     put(info, &count, "hostaddr", info->addresses);
     put(info, &count, "port", info->ports);
     info->keywords[count] = info->values[count] = NULL;
+}
+
+int bough__postgres_length(const char *message)
+{
+    size_t length = strlen(message);
+    while (length && (message[length - 1] == '\n' || message[length - 1] == ' '))
+        length--;
+    return (int)length;
 }
 
 int bough__conninfo_open(struct bough__conninfo *info, const char *text)

@@ -13,6 +13,9 @@ struct bough__conninfo {
     char *hosts, *addresses, *ports; /* lists with commas, when there were names to resolve */
 };
 
+/* The size of a message of libpq, without the line's end. */
+int bough__postgres_length(const char *message);
+
 /* A checkpoint if there is a name to resolve. 0, -EINVAL, -ENOMEM, what bough_resolve() says. To be
  * closed on every path. */
 int bough__conninfo_open(struct bough__conninfo *info, const char *text);

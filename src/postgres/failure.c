@@ -6,6 +6,7 @@
 
 #include "bough/error.h"
 #include "postgres/connection.h"
+#include "postgres/conninfo.h"
 
 static const struct {
     const char *prefix; /* of SQLSTATE; the first that fits counts */
@@ -22,15 +23,6 @@ static int code_of(const char *sqlstate)
         if (strncmp(sqlstate, meanings[i].prefix, strlen(meanings[i].prefix)) == 0)
             return meanings[i].code;
     return -EREMOTEIO;
-}
-
-/* libpq's messages end with a line's end. */
-int bough__postgres_length(const char *message)
-{
-    size_t length = strlen(message);
-    while (length && (message[length - 1] == '\n' || message[length - 1] == ' '))
-        length--;
-    return (int)length;
 }
 
 int bough__postgres_fail(struct bough_postgres *p, int code)
