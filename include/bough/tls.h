@@ -43,7 +43,7 @@ struct bough_tls_options {
     /* Who is trusted: a file of certificates (PEM). NULL: the system's. */
     const char *trust_file;
     /* Our own certificate with its chain, and its key (PEM). A server needs them; for a client they
-     * are an identity. */
+     * are an identity. Without 'key_file' the key is in 'certificate_file', too. */
     const char *certificate_file, *key_file;
     /* Client: accept any certificate and any name. For tests. */
     bool insecure;
@@ -62,21 +62,23 @@ struct bough_tls;
 BOUGH_MUST_CHECK int bough_tls_open(const struct bough_tls_options *options,
                                     struct bough_tls **ret_tls);
 
-/* NULL is fine; connections that there are keep what they need. */
+/* NULL is fine; connections that there are, and handshakes under way, keep what they need. */
 void bough_tls_close(struct bough_tls *tls);
 
 /* Shake hands as a client with the server 'host', whose name must be in its certificate (and is
  * told to it, SNI), or as a server. On success the transport is the new stream's, closed and freed
  * with it; on failure it is still yours, and good for nothing but closing. A checkpoint. 0;
- * -EKEYREJECTED: its certificate is not good (the detail says why); -EPROTO: it does
- * not speak TLS, or not as we do; -EPIPE: it is gone; -ECANCELED; -ENOMEM. */
+ * -EKEYREJECTED: its certificate is not good, or there is none where it must be (the detail says
+ * why); -EPROTO: it does not speak TLS, or not as we do, or does not like our certificate; -EPIPE:
+ * it is gone; -EINVAL: 'host' can be no host's name, a server without a certificate; -ECANCELED;
+ * -ENOMEM. */
 BOUGH_MUST_CHECK int bough_tls_connect(struct bough_tls *tls, struct bough_stream *transport,
                                        const char *host, struct bough_stream **ret_stream);
 BOUGH_MUST_CHECK int bough_tls_accept(struct bough_tls *tls, struct bough_stream *transport,
                                       struct bough_stream **ret_stream);
 
 /* Of such a stream: the protocol that was agreed on, "" if none; "TLSv1.3"; the subject of the
- * peer's certificate, into 'text', "" if it has none. */
+ * peer's certificate, into 'text', as many of its parts as fit, "" if it has none. */
 const char *bough_tls_alpn(const struct bough_stream *s);
 const char *bough_tls_version(const struct bough_stream *s);
 const char *bough_tls_peer(const struct bough_stream *s, char *text, size_t size);

@@ -14,6 +14,8 @@ enum { ALPN_MOST = 256 };
 
 struct bough_tls {
     SSL_CTX *context;
+    unsigned handshakes; /* that are under way, and look at what is here */
+    bool closed;         /* and the last of them frees it */
     bool insecure, require_client_certificate;
     unsigned char alpn[ALPN_MOST]; /* each with its length before it */
     unsigned alpn_length;
@@ -23,9 +25,11 @@ struct bough_tls {
 static int file_failed(const char *what, const char *file)
 {
     unsigned long first = ERR_peek_error();
-    if (!ERR_SYSTEM_ERROR(first))
-        return bough__tls_fail(-EINVAL, file);
+    const char *reason = ERR_reason_error_string(first);
     ERR_clear_error();
+    if (!ERR_SYSTEM_ERROR(first))
+        return bough_fail(-EINVAL, "%s %s is no good PEM file: %s", what, file,
+                          reason ? reason : "no reason given");
     int rc = -ERR_GET_REASON(first);
     return bough_fail(rc, "%s %s: %s", what, file, bough_error_name(rc));
 }
@@ -43,7 +47,7 @@ static int load_trust(SSL_CTX *context, const char *file)
 static int load_identity(SSL_CTX *context, const char *certificate, const char *key)
 {
     if (!certificate)
-        return 0;
+        return key ? bough_fail(-EINVAL, "the key %s has no certificate_file beside it", key) : 0;
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
         return file_failed("the certificate", certificate);
@@ -118,11 +122,24 @@ void bough_tls_close(struct bough_tls *tls)
 {
     if (!tls)
         return;
+    tls->closed = true;
+    if (tls->handshakes)
+        return;
     SSL_CTX_free(tls->context);
     free(tls);
 }
 
 /* --- connections --- */
+
+static int shake_hands(struct bough_tls *tls, SSL *ssl, struct bough_stream *transport,
+                       struct bough_stream **ret_stream)
+{
+    tls->handshakes++;
+    int rc = bough__tls_handshake(ssl, transport, ret_stream);
+    if (--tls->handshakes == 0 && tls->closed)
+        bough_tls_close(tls);
+    return rc;
+}
 
 static int no_connection(SSL *ssl, int rc)
 {
@@ -134,6 +151,8 @@ static int no_connection(SSL *ssl, int rc)
 static int set_host(SSL *ssl, const char *host)
 {
     struct bough_address address;
+    if (!host)
+        return -EINVAL;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
     if (bough_address_parse(host, 0, &address) == 0)
         return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1 ? 0 : -EINVAL;
@@ -149,22 +168,25 @@ int bough_tls_connect(struct bough_tls *tls, struct bough_stream *transport, con
     if (!ssl)
         return bough__tls_fail(-ENOMEM, "TLS");
     if (set_host(ssl, host) < 0)
-        return no_connection(ssl, bough_fail(-EINVAL, "\"%s\" cannot be a host's name", host));
+        return no_connection(
+            ssl, bough_fail(-EINVAL, "\"%s\" cannot be a host's name", host ? host : "(null)"));
     if (tls->alpn_length && SSL_set_alpn_protos(ssl, tls->alpn, tls->alpn_length) != 0)
         return no_connection(ssl, bough__tls_fail(-ENOMEM, "TLS"));
     SSL_set_verify(ssl, tls->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     SSL_set_connect_state(ssl);
-    return bough__tls_handshake(ssl, transport, ret_stream);
+    return shake_hands(tls, ssl, transport, ret_stream);
 }
 
 int bough_tls_accept(struct bough_tls *tls, struct bough_stream *transport,
                      struct bough_stream **ret_stream)
 {
+    if (!SSL_CTX_get0_certificate(tls->context))
+        return bough_fail_text(-EINVAL, "a TLS server needs certificate_file and key_file");
     SSL *ssl = SSL_new(tls->context);
     if (!ssl)
         return bough__tls_fail(-ENOMEM, "TLS");
     if (tls->require_client_certificate)
         SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_set_accept_state(ssl);
-    return bough__tls_handshake(ssl, transport, ret_stream);
+    return shake_hands(tls, ssl, transport, ret_stream);
 }

@@ -94,6 +94,9 @@ static int serve(struct tls_stream *t, int n, const char *what)
             ERR_clear_error();
             rc = bough_fail(-EKEYREJECTED, "the certificate of the peer is not good: %s",
                             X509_verify_cert_error_string(verdict));
+        } else if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+            ERR_clear_error();
+            rc = bough_fail_text(-EKEYREJECTED, "the peer has shown no certificate");
         } else {
             rc = bough__tls_fail(-EPROTO, what);
         }

@@ -195,7 +195,7 @@ TASK_TEST(a_client_without_the_required_certificate_is_refused)
               (struct bough_tls_options){.require_client_certificate = true,
                                          .trust_file = id.certificate});
     CHECK_EQ(shake_hands(&e), 0);
-    CHECK_EQ(e.server_rc, -EPROTO);
+    CHECK_EQ(e.server_rc, -EKEYREJECTED);
     close_both(&e);
     identity_remove(&id);
     return 0;
@@ -226,9 +226,49 @@ TASK_TEST(a_file_that_is_missing_or_wrong_is_an_error_that_names_it)
     CHECK_HAS(bough_error_message(bough_error_last()), "/no/such");
     CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.certificate_file = "/dev/null"}, &tls),
              -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "/dev/null");
+    CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.key_file = "/dev/null"}, &tls), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "certificate_file");
     const char *const alpn[] = {"", NULL};
     CHECK_EQ(bough_tls_open(&(struct bough_tls_options){.alpn = alpn}, &tls), -EINVAL);
     return 0;
+}
+
+TASK_TEST(a_server_without_a_certificate_or_a_client_without_a_host_is_told_so)
+{
+    struct bough_tls *tls;
+    struct bough_stream *ours, *theirs, *s;
+    CHECK_EQ(bough_tls_open(NULL, &tls), 0);
+    CHECK_EQ(bough_memory_stream_pair(4096, &ours, &theirs), 0);
+    CHECK_EQ(bough_tls_accept(tls, ours, &s), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "certificate_file");
+    CHECK_EQ(bough_tls_connect(tls, ours, NULL, &s), -EINVAL);
+    CHECK_EQ(bough_tls_connect(tls, ours, "", &s), -EINVAL);
+    bough_stream_free(ours);
+    bough_stream_free(theirs);
+    bough_tls_close(tls);
+    return 0;
+}
+
+TASK_TEST(what_handshakes_share_may_be_closed_while_they_are_under_way)
+{
+    struct ends e;
+    const char *const alpn[] = {"h2", NULL};
+    int rc = 0;
+    open_both(&e, (struct bough_tls_options){.alpn = alpn},
+              (struct bough_tls_options){.alpn = alpn});
+    CHECK_EQ(bough_memory_stream_pair(4096, &e.client_transport, &e.server_transport), 0);
+    bough_with_nursery (n, &rc) {
+        CHECK_EQ(bough_nursery_start_soon(n, server_side, &e), 0);
+        CHECK_EQ(bough_wait_all_tasks_blocked(), 0);
+        bough_tls_close(e.server_tls);
+        e.server_tls = NULL;
+        rc = bough_nursery_start_soon(n, client_side, &e);
+    }
+    CHECK_EQ(e.server_rc, 0);
+    CHECK_STR(bough_tls_alpn(e.server), "h2");
+    close_both(&e);
+    return rc;
 }
 
 TASK_TEST(a_peer_that_does_not_speak_tls_is_a_protocol_error)
