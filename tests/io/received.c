@@ -6,12 +6,15 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
-#include "io/received.h"
+#include "io/uring_parts.h"
+
+static int connections; /* there are; each test has a process of its own */
 
 /* A connection of which the driver has adopted the first end. */
 static void adopt_tcp(struct bough_driver *d, int fds[2])
 {
     make_tcp(fds);
+    connections++;
     for (int i = 0; i < 2; i++)
         CHECK_EQ(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
     CHECK_EQ(d->adopt(d, fds[0]), 0);
@@ -40,6 +43,10 @@ static void stop(struct bough_driver *d, const int fds[2])
     d->closing(d, fds[0]);
     close(fds[0]);
     close(fds[1]);
+    if (--connections == 0) { /* what was counted is gone */
+        CHECK_EQ(uring_of(d)->staying, 0);
+        CHECK_EQ(uring_of(d)->buffers.taken, 0);
+    }
 }
 
 static void say(int fd, const char *text)
@@ -306,6 +313,7 @@ URING_TEST(a_reset_wakes_who_waits)
 URING_TEST(long_messages_are_left_to_their_reader)
 {
     static char bytes[3 * RING_BUFFER_SIZE];
+    struct probe p = PROBE;
     size_t got = 0;
     int fds[2], n;
     receive_ahead(d, fds);
@@ -314,6 +322,9 @@ URING_TEST(long_messages_are_left_to_their_reader)
         n = receive_waiting(d, fds[0], bytes, sizeof(bytes));
         CHECK(n > 0);
     }
+    CHECK_EQ(look(d), 0); /* also after who waits anew */
+    CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &p), 0);
+    d->unwatch(d, fds[0], BOUGH_READABLE);
     for (int round = 0; round < 3; round++) {
         say(fds[1], "x");
         CHECK_EQ(look(d), 0);
@@ -579,6 +590,28 @@ URING_TEST(where_it_is_refused_we_receive_for_ourselves)
     stop(d, fds);
     d->closing(d, unconnected);
     close(unconnected);
+}
+
+/* Since then such an answer is about that socket. */
+URING_TEST(where_it_was_done_once_a_refusal_is_a_failure)
+{
+    struct probe p = PROBE;
+    int unconnected = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fds[2];
+    char byte;
+    receive_ahead(d, fds);
+    say(fds[1], "x");
+    CHECK_EQ(look(d), 0);
+    CHECK_EQ(d->adopt(d, unconnected), 0);
+    CHECK_EQ(d->receive_ahead(d, unconnected, true), 0);
+    CHECK_EQ(watch(d, unconnected, BOUGH_READABLE, &p), 0);
+    CHECK_EQ(look(d), 1);
+    CHECK_EQ(d->receive(d, unconnected, &byte, 1), -EINVAL);
+    CHECK_EQ(d->receive(d, unconnected, &byte, 1), -EOPNOTSUPP);
+    CHECK_EQ(d->receive(d, fds[0], &byte, 1), 1);
+    CHECK_EQ(d->receive_ahead(d, fds[0], true), 0);
+    d->closing(d, unconnected);
+    close(unconnected);
+    stop(d, fds);
 }
 
 TEST(where_no_buffers_may_be_registered_we_receive_for_ourselves)
