@@ -21,9 +21,9 @@ enum ring_kind { RING_FREE, RING_POLL, RING_ACCEPT, RING_RECEIVE, RING_OPERATION
 
 struct ring_request {
     enum ring_kind kind;
-    enum bough_direction direction; /* of a poll */
-    bool stays;                     /* a poll that tells all news, until it is cancelled */
-    int fd;                         /* of a poll or an accept; -1: nobody cares any more */
+    enum bough_direction direction; /* of a poll or a receive */
+    bool stays;                     /* for a reader, and tells all news until it is cancelled */
+    int fd;                         /* of all but an operation; -1: nobody cares any more */
     bool cancelling;                /* it is on the list of those to be cancelled */
     bool over;                      /* and its last completion has come meanwhile */
     unsigned next;                  /* the next one that is free, or to be cancelled; 0: none */
