@@ -161,6 +161,21 @@ static bool submit_cancels(struct ring *r)
     return true;
 }
 
+static bool is_given_up(const struct ring *r, uint64_t at)
+{
+    return at >= ABOUT_REQUESTS && r->requests[at].kind != RING_OPERATION && r->requests[at].fd < 0;
+}
+
+void bough__ring_disarm(struct ring *r)
+{
+    const struct io_uring_sq *sq = &r->kernel.sq;
+    for (unsigned i = *sq->khead; i != sq->sqe_tail; i++) {
+        struct io_uring_sqe *sqe = &sq->sqes[i & *sq->kring_mask];
+        if (is_given_up(r, sqe->user_data))
+            sqe->fd = -1;
+    }
+}
+
 /* --- the system call --- */
 
 bool bough__ring_failure_passes(int rc)

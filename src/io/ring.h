@@ -60,6 +60,11 @@ void bough__ring_release(struct ring *r, unsigned at);
 /* Have it cancelled with the next call of the kernel. Again: nothing. */
 void bough__ring_cancel(struct ring *r, unsigned at);
 
+/* A descriptor is about to be closed, and the kernel would not have all that was to be submitted:
+ * requests that were given up name none from now on, or they would be for the next descriptor of
+ * that number. */
+void bough__ring_disarm(struct ring *r);
+
 /* Submit, with the cancels, and sleep for 'timeout' nanoseconds (0: do not sleep; BOUGH_NEVER: no
  * timeout) unless something is complete already. With nothing to submit and nothing announced,
  * timeout 0 makes no call. < 0: it failed, which may well pass (bough__ring_failure_passes); then

@@ -42,8 +42,10 @@ static void cancel_all_of(struct uring *p, struct entry *entry)
 {
     bough__uring_abandon(p, entry, BOUGH_READABLE);
     bough__uring_abandon(p, entry, BOUGH_WRITABLE);
-    if (p->ring.to_cancel) /* which may be of an earlier waiter */
-        bough__ring_settle(&p->ring);
+    if (!p->ring.to_cancel) /* which may be of an earlier waiter */
+        return;
+    bough__ring_settle(&p->ring);
+    bough__ring_disarm(&p->ring);
 }
 
 static int uring_lost(struct bough_driver *driver, int fd, struct watch_entry *watch)

@@ -563,6 +563,30 @@ URING_TEST(a_request_that_cannot_be_made_is_an_error_of_the_watch)
     stop(d, fds);
 }
 
+/* It names a descriptor, which is another's when the kernel comes to look at it. */
+URING_TEST(a_request_that_was_not_submitted_in_time_takes_nothing_from_the_next_socket)
+{
+    struct probe p = PROBE;
+    int fds[2], next[2];
+    char bytes[8];
+    adopt_tcp(d, fds);
+    CHECK_EQ(d->receive_ahead(d, fds[0], true), 0);
+    CHECK_EQ(watch(d, fds[0], BOUGH_READABLE, &p), 0);
+    d->unwatch(d, fds[0], BOUGH_READABLE);
+    bough_fault_set(BOUGH_FAULT_CALL, 1);
+    d->closing(d, fds[0]);
+    CHECK(bough_fault_was_hit(BOUGH_FAULT_CALL));
+    make_tcp(next);
+    CHECK_EQ(dup2(next[0], fds[0]), fds[0]);
+    close(next[0]);
+    CHECK_EQ(d->adopt(d, fds[0]), 0);
+    say(next[1], "abc");
+    CHECK_EQ(look(d), 0);
+    CHECK_EQ(recv(fds[0], bytes, sizeof(bytes), MSG_DONTWAIT), 3);
+    close(next[1]);
+    stop(d, fds);
+}
+
 /* As a kernel says that knows no such request. */
 URING_TEST(where_it_is_refused_we_receive_for_ourselves)
 {
