@@ -29,6 +29,7 @@ struct tls_stream {
     bool sending, receiving, flushing;
     bool ended;  /* we have said goodbye */
     bool broken; /* a flush failed half-way */
+    int failed;  /* OpenSSL has given up; it would call that an end (0) the next time */
     bool closed;
     bool orphan; /* freed while a task was in it */
     char inbound[CHUNK], outbound[CHUNK];
@@ -52,6 +53,11 @@ int bough__tls_fail(int code, const char *what)
 static int closed_here(void)
 {
     return bough_fail_text(-EBADF, "the TLS stream is closed");
+}
+
+static int failed_before(const struct tls_stream *t)
+{
+    return bough_fail_text(t->failed, "an earlier failure has ended the TLS connection");
 }
 
 /* --- to and from the transport --- */
@@ -81,6 +87,22 @@ static int feed(struct tls_stream *t)
     return BIO_write(t->in, t->inbound, n) == n ? n : bough_fail_text(-ENOMEM, "no memory for TLS");
 }
 
+/* OpenSSL has given up. The verdict on the certificate alone says nothing: an insecure client goes
+ * on with a bad one. */
+static int refused(struct tls_stream *t, const char *what)
+{
+    unsigned long error = ERR_peek_error();
+    int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+    if (reason != SSL_R_CERTIFICATE_VERIFY_FAILED &&
+        reason != SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+        return bough__tls_fail(-EPROTO, what);
+    ERR_clear_error();
+    if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+        return bough_fail_text(-EKEYREJECTED, "the peer has shown no certificate");
+    return bough_fail(-EKEYREJECTED, "the certificate of the peer is not good: %s",
+                      X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+}
+
 /* What a call of OpenSSL that returned 'n' wants: 1: call again; 0: the peer said goodbye; < 0. */
 static int serve(struct tls_stream *t, int n, const char *what)
 {
@@ -88,18 +110,8 @@ static int serve(struct tls_stream *t, int n, const char *what)
     if (want == SSL_ERROR_ZERO_RETURN)
         return 0;
     if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE) {
-        long verdict = SSL_get_verify_result(t->ssl);
-        int rc;
-        if (verdict != X509_V_OK && !SSL_is_init_finished(t->ssl)) {
-            ERR_clear_error();
-            rc = bough_fail(-EKEYREJECTED, "the certificate of the peer is not good: %s",
-                            X509_verify_cert_error_string(verdict));
-        } else if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-            ERR_clear_error();
-            rc = bough_fail_text(-EKEYREJECTED, "the peer has shown no certificate");
-        } else {
-            rc = bough__tls_fail(-EPROTO, what);
-        }
+        int rc = refused(t, what);
+        t->failed = rc;
         int told = flush(t); /* the alert that tells the peer */
         return told == -ECANCELED ? told : rc;
     }
@@ -137,6 +149,8 @@ static int send_rest(struct tls_stream *t, const char *data, size_t size)
     while (size) {
         if (t->closed)
             return closed_here();
+        if (t->failed)
+            return failed_before(t);
         size_t n = size < CHUNK ? size : CHUNK;
         ERR_clear_error();
         int written = SSL_write(t->ssl, data, (int)n);
@@ -180,6 +194,8 @@ static int tls_send_all(struct bough_stream *s, const void *data, size_t size)
 static int receive(struct tls_stream *t, void *buffer, size_t size)
 {
     for (;;) {
+        if (t->failed)
+            return failed_before(t);
         ERR_clear_error();
         int n = SSL_read(t->ssl, buffer, (int)size);
         if (n > 0)
@@ -232,6 +248,8 @@ static int tls_send_eof(struct bough_stream *s)
         return bough_fail_text(-EBUSY, "another task is sending into this stream");
     if (t->ended)
         return 0;
+    if (t->failed)
+        return failed_before(t);
     t->sending = true;
     rc = say_goodbye(t);
     t->sending = false;
@@ -245,7 +263,7 @@ static int tls_close(struct bough_stream *s)
     int rc = 0;
     if (t->closed)
         return bough_pass();
-    if (!t->ended && !t->broken && !t->sending && SSL_is_init_finished(t->ssl))
+    if (!t->ended && !t->broken && !t->failed && !t->sending && SSL_is_init_finished(t->ssl))
         rc = say_goodbye(t);
     t->closed = true;
     int below = bough_stream_close(t->transport);

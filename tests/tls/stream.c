@@ -172,6 +172,30 @@ TASK_TEST(an_insecure_client_takes_any_certificate)
     return 0;
 }
 
+/* The client hears of it when it receives: in TLS 1.3 it is done before the server looks. */
+TASK_TEST(an_insecure_client_is_told_what_really_went_wrong)
+{
+    struct ends e;
+    struct identity other;
+    char text[8];
+    identity_make(&other, "other", 0, 3600);
+    open_both(&e, (struct bough_tls_options){.insecure = true},
+              (struct bough_tls_options){.require_client_certificate = true,
+                                         .trust_file = other.certificate});
+    CHECK_EQ(shake_hands(&e), 0);
+    CHECK_EQ(e.client_rc, 0);
+    CHECK_EQ(e.server_rc, -EKEYREJECTED);
+    CHECK_EQ(bough_stream_receive_some(e.client, text, sizeof(text)), -EPROTO);
+    CHECK_HAS(bough_error_message(bough_error_last()), "certificate required");
+    CHECK_EQ(bough_stream_receive_some(e.client, text, sizeof(text)), -EPROTO);
+    CHECK_HAS(bough_error_message(bough_error_last()), "an earlier failure");
+    CHECK_EQ(bough_stream_send_eof(e.client), -EPROTO);
+    CHECK_EQ(bough_stream_close(e.client), 0);
+    close_both(&e);
+    identity_remove(&other);
+    return 0;
+}
+
 TASK_TEST(the_servers_first_common_protocol_is_chosen)
 {
     struct ends e;
