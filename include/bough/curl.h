@@ -61,7 +61,7 @@ struct bough_curl;
 /* Make a multi handle. Does not block. 0, -ENOMEM, -EMFILE, -ENFILE. */
 BOUGH_MUST_CHECK int bough_curl_open(struct bough_curl **ret_curl);
 
-/* Close it with its connections. No task may be in it. NULL is fine. Does not block. */
+/* Close it with its connections. No task may be in it (panics). NULL is fine. Does not block. */
 void bough_curl_close(struct bough_curl *c);
 
 /* The multi handle itself, a CURLM, for curl_multi_setopt(): limits of connections, and such. Its

@@ -65,7 +65,7 @@ struct bough_postgres;
  * says more. */
 BOUGH_MUST_CHECK int bough_postgres_connect(const char *conninfo, struct bough_postgres **ret);
 
-/* Say goodbye and close. No task may be in it. NULL is fine. Does not block. */
+/* Say goodbye and close. No task may be in it (panics). NULL is fine. Does not block. */
 void bough_postgres_close(struct bough_postgres *p);
 
 /* libpq's handle, for all that does not wait: PQescapeLiteral(), PQparameterStatus(),

@@ -12,6 +12,7 @@
 
 #include "bough/error.h"
 #include "bough/io.h"
+#include "bough/panic.h"
 #include "bough/scope.h"
 #include "bough/thread.h"
 #include "bough/wait.h"
@@ -269,6 +270,8 @@ void bough_postgres_close(struct bough_postgres *p)
 {
     if (!p)
         return;
+    if (p->busy)
+        bough_panic("a struct bough_postgres is closed while a task is in it");
     if (p->conn && PQsocket(p->conn) >= 0)
         bough_notify_closing(PQsocket(p->conn));
     PQfreemem(p->notification);

@@ -484,6 +484,24 @@ PG_TEST(options_that_make_no_sense_are_told_from_a_server_that_does_not_answer)
     return 0;
 }
 
+static int sleep_there(void *arg)
+{
+    return bough_postgres_query(arg, "SELECT pg_sleep(20)", 0, NULL, NULL);
+}
+
+TEST_PANICS(closing_a_connection_that_a_task_is_in, "closed while a task is in it")
+{
+    struct bough_postgres *p;
+    int rc = bough_postgres_connect(address(NULL), &p);
+    bough_with_nursery (n, &rc) {
+        rc = bough_nursery_start_soon(n, sleep_there, p);
+        if (rc == 0)
+            rc = bough_wait_all_tasks_blocked();
+        bough_postgres_close(p);
+    }
+    return rc;
+}
+
 /* --- the server goes away --- */
 
 PG_TEST(a_connection_that_the_server_ends_is_broken)
