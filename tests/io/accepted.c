@@ -246,6 +246,28 @@ URING_TEST(a_request_that_cannot_be_made_is_an_error_of_the_watch)
     stop(d, fd);
 }
 
+/* It names a descriptor, which is another's when the kernel comes to look at it. */
+URING_TEST(a_request_that_was_not_submitted_in_time_takes_nothing_from_the_next_listener)
+{
+    struct probe p = PROBE;
+    struct sockaddr_in at;
+    int fd = listen_on(d, &at);
+    CHECK_EQ(d->accept(d, fd), -EAGAIN);
+    CHECK_EQ(watch(d, fd, BOUGH_READABLE, &p), 0);
+    d->unwatch(d, fd, BOUGH_READABLE);
+    bough_fault_set(BOUGH_FAULT_CALL, 1);
+    stop(d, fd);
+    CHECK(bough_fault_was_hit(BOUGH_FAULT_CALL));
+    CHECK_EQ(listen_on(d, &at), fd);
+    int client = connect_to(&at);
+    CHECK_EQ(look(d), 0);
+    int server = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(server >= 0);
+    close(server);
+    close(client);
+    stop(d, fd);
+}
+
 /* As a kernel says that knows no such request, or a policy. */
 URING_TEST(where_it_is_refused_we_accept_for_ourselves)
 {
