@@ -253,6 +253,24 @@ URING_TEST(connections_that_are_idle_let_the_driver_sleep)
     stop(d, fds);
 }
 
+/* The kernel has not been told yet, and receives. */
+URING_TEST(what_comes_while_it_is_laid_aside_is_kept)
+{
+    struct uring *p = uring_of(d);
+    int fds[2];
+    receive_ahead(d, fds);
+    p->round_began -= URING_ROUND;
+    bough_fault_set(BOUGH_FAULT_CALL, 1);
+    CHECK_EQ(look(d), 0);
+    CHECK(bough_fault_was_hit(BOUGH_FAULT_CALL));
+    say(fds[1], "abc");
+    CHECK(io_uring_get_events(&p->ring.kernel) >= 0);
+    hear(d, fds[0], "abc");
+    say(fds[1], "def");
+    hear(d, fds[0], "def");
+    stop(d, fds);
+}
+
 /* --- the end --- */
 
 URING_TEST(the_end_comes_behind_the_last_byte)
@@ -647,6 +665,7 @@ TEST(where_no_buffers_may_be_registered_we_receive_for_ourselves)
     adopt_tcp(d, fds);
     for (int i = 0; i < 2; i++)
         CHECK_EQ(d->receive_ahead(d, fds[0], true), -EOPNOTSUPP);
+    CHECK(!uring_of(d)->receives); /* nor is it tried again */
     say(fds[1], "x");
     CHECK_EQ(recv(fds[0], &(char){0}, 1, 0), 1);
     stop(d, fds);
