@@ -245,6 +245,8 @@ int bough__http_parser_head(struct bough__http_parser *p)
             return rc;
     }
     p->overhead = 0;
+    if (p->count) /* the body is coming without a word */
+        p->expects = EXPECTS_NOTHING;
     int rc = feed(p, 0); /* without a body it is complete now */
     return rc < 0 ? rc : 1;
 }

@@ -194,6 +194,15 @@ HTTP_TEST(a_client_that_waits_is_not_told_when_the_body_is_not_wanted)
     return 0;
 }
 
+HTTP_TEST(a_client_that_did_not_wait_after_all_keeps_its_connection)
+{
+    const char *all = ask(site, "POST /other HTTP/1.1\r\nContent-Length: 5\r\nExpect: "
+                                "100-continue\r\n" MORE "helloGET /tell HTTP/1.1\r\n" LAST);
+    CHECK_HAS(all, "/otherHTTP/1.1 200 OK");
+    CHECK(!strstr(all, "Continue"));
+    return 0;
+}
+
 static int begin_and_read(const struct bough_http_request *request,
                           struct bough_http_response *response, void *arg)
 {
