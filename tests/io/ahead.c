@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "io.h"
 
+#include <bough/unix.h>
+
 static int receive_hundred(void *stream)
 {
     char bytes[100];
@@ -85,6 +87,28 @@ IO_TEST(it_is_not_done_where_the_descriptor_was_asked_for)
     bough_stream_free(b);
     close(fds[1]);
     return rc;
+}
+
+/* Descriptors would be lost. */
+IO_TEST(it_is_not_done_with_unix_sockets)
+{
+    struct bough_stream *a, *b;
+    char bytes[8];
+    int fds[2], sent[2], got = -1;
+    unsigned count = 0;
+    make_socketpair(fds);
+    b = make_chatty(fds[0], fds[1]);
+    CHECK_EQ(bough_fd_stream_open(fds[1], &a), 0);
+    make_pipe(sent);
+    CHECK_EQ(bough_unix_send_fds(a, "abc", 3, sent, 1), 0);
+    let_it_come();
+    CHECK_EQ(bough_unix_receive_fds(b, bytes, sizeof(bytes), &got, 1, &count), 3);
+    CHECK_EQ(count, 1);
+    close(got);
+    close_both(sent);
+    bough_stream_free(a);
+    bough_stream_free(b);
+    return 0;
 }
 
 IO_TEST(who_asks_for_the_descriptor_may_receive_from_it)
