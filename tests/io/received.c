@@ -352,6 +352,27 @@ URING_TEST(long_messages_are_left_to_their_reader)
     stop(d, fds);
 }
 
+/* It was over already, and its place is another's. */
+URING_TEST(the_cancel_after_a_long_message_concerns_nobody_else)
+{
+    static char bytes[RING_BUFFER_SIZE];
+    struct probe p = PROBE;
+    int fds[2], other[2];
+    receive_ahead(d, fds);
+    make_socketpair(other);
+    CHECK_EQ(send(fds[1], bytes, sizeof(bytes), 0), sizeof(bytes));
+    CHECK_EQ(shutdown(fds[1], SHUT_WR), 0);
+    CHECK_EQ(look(d), 0);
+    CHECK_EQ(watch(d, other[0], BOUGH_READABLE, &p), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(look(d), 0);
+    d->closing(d, other[0]);
+    CHECK_EQ(p.result, -EBADF);
+    close(other[0]);
+    close(other[1]);
+    stop(d, fds);
+}
+
 /* What is received for nobody is little, and the rest waits where its peer notices. */
 URING_TEST(a_peer_to_whom_nobody_listens_is_held_back)
 {
