@@ -40,7 +40,8 @@ int bough__watches_wake_both(struct watches *w, struct watch_entry *entry, int r
 int bough__watches_sweep(struct watches *w);
 
 /* Sweeps if that is due; returns how many waits it woke. *ret_timeout: for how many nanoseconds the
- * driver may sleep then, if it is to wait until 'deadline' (BOUGH_NEVER: until something happens). */
+ * driver may sleep then, if it is to wait until 'deadline' (BOUGH_NEVER: until something happens).
+ */
 int bough__watches_before_sleep(struct watches *w, int64_t deadline, int64_t *ret_timeout);
 
 /* NULL: nobody has ever waited for it. */
