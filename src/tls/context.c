@@ -10,7 +10,7 @@
 #include "bough/tls.h"
 #include "tls/stream.h"
 
-enum { ALPN_MOST = 256 };
+enum { ALPN_MOST = 256, HOST_MOST = 256 };
 
 struct bough_tls {
     SSL_CTX *context;
@@ -147,16 +147,29 @@ static int no_connection(SSL *ssl, int rc)
     return rc;
 }
 
+/* Certificates have no dot at the end of a name, nor has SNI (RFC 6066, section 3). */
+static bool copy_name(const char *host, char *ret_name, size_t size)
+{
+    size_t length = strlen(host);
+    length -= length && host[length - 1] == '.';
+    if (length >= size)
+        return false;
+    memcpy(ret_name, host, length);
+    ret_name[length] = '\0';
+    return true;
+}
+
 /* Tell the server which host we mean, and check that it is that one. */
 static int set_host(SSL *ssl, const char *host)
 {
     struct bough_address address;
-    if (!host)
+    char name[HOST_MOST];
+    if (!host || !copy_name(host, name, sizeof(name)))
         return -EINVAL;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
     if (bough_address_parse(host, 0, &address) == 0)
         return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1 ? 0 : -EINVAL;
-    if (SSL_set_tlsext_host_name(ssl, host) != 1 || SSL_set1_host(ssl, host) != 1)
+    if (SSL_set_tlsext_host_name(ssl, name) != 1 || SSL_set1_host(ssl, name) != 1)
         return -EINVAL;
     return 0;
 }

@@ -268,9 +268,22 @@ TASK_TEST(a_server_without_a_certificate_or_a_client_without_a_host_is_told_so)
     CHECK_HAS(bough_error_message(bough_error_last()), "certificate_file");
     CHECK_EQ(bough_tls_connect(tls, ours, NULL, &s), -EINVAL);
     CHECK_EQ(bough_tls_connect(tls, ours, "", &s), -EINVAL);
+    CHECK_EQ(bough_tls_connect(tls, ours, ".", &s), -EINVAL);
     bough_stream_free(ours);
     bough_stream_free(theirs);
     bough_tls_close(tls);
+    return 0;
+}
+
+/* As one who looks it up writes it: no search domains. Certificates know no such dot. */
+TASK_TEST(a_dot_behind_a_hosts_name_is_not_a_part_of_it)
+{
+    struct ends e;
+    open_both(&e, (struct bough_tls_options){0}, (struct bough_tls_options){0});
+    e.host = "here.";
+    CHECK_EQ(shake_hands(&e), 0);
+    CHECK_EQ(e.client_rc, 0);
+    close_both(&e);
     return 0;
 }
 
