@@ -49,9 +49,8 @@ static int is_ahead_task(__attribute__((unused)) void *arg)
 {
     struct bough_stream *a, *b;
     char bytes[8] = "";
+    need_receiving_ahead();
     CHECK_EQ(make_chatty_streams(&a, &b, NULL), 0);
-    if (!bough_driver_current()->receive_ahead)
-        test_skip("this driver receives nothing ahead");
     CHECK_EQ(bough_stream_send_all(a, "abc", 3), 0);
     let_it_come();
     CHECK_EQ(recv(bough__fd_stream_fd(b), bytes, sizeof(bytes), MSG_DONTWAIT), -1);
@@ -231,6 +230,7 @@ static void use_in_another_run(enum bough_io other)
     const struct bough_run_options first = {.io = BOUGH_IO_URING}, second = {.io = other};
     struct kept k;
     need_uring();
+    need_receiving_ahead();
     CHECK_EQ(bough_run_with(&first, keep_stream, &k), 0);
     CHECK_EQ(bough_run_with(&second, receive_from_it, &k), 1);
 }
