@@ -9,8 +9,10 @@
  * --halt end a command with all that it has started (SIGTERM; after 5 seconds SIGKILL), and nothing
  * here has to see to that. No block is left before its processes are gone.
  * SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,10 +47,13 @@ static int copy_out(const struct bough_file *from, FILE *to)
     ssize_t n;
     off_t at = 0;
     while ((n = pread(bough_file_fd(from), buffer, sizeof(buffer), at)) > 0) {
-        fwrite(buffer, 1, (size_t)n, to);
+        if (fwrite(buffer, 1, (size_t)n, to) < (size_t)n)
+            break;
         at += n;
     }
-    return n == 0 && fflush(to) == 0 ? 0 : bough_fail(-errno, "cannot copy the output");
+    if (n == 0 && fflush(to) == 0)
+        return 0;
+    return bough_fail(-errno, "cannot copy the output: %s", strerror(errno));
 }
 
 static int run_shell(const struct job *job, struct bough_file *out, struct bough_file *err)
@@ -194,6 +199,25 @@ static int run_all(void *arg)
 
 /* --- the program --- */
 
+/* All of it is a number, and one that makes sense. */
+static bool parse_jobs(const char *text, unsigned *ret_jobs)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    *ret_jobs = (unsigned)n;
+    return isdigit((unsigned char)*text) && !*end && n > 0 && n <= UINT_MAX;
+}
+
+static bool parse_seconds(const char *text, int64_t *ret_time)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end == text || *end || !(seconds > 0 && seconds < 1e9))
+        return false;
+    *ret_time = (int64_t)(seconds * (double)BOUGH_SEC);
+    return true;
+}
+
 static bool parse(int argc, char **argv, struct parallel *p)
 {
     static const struct option names[] = {{"jobs", required_argument, NULL, 'j'},
@@ -202,17 +226,17 @@ static bool parse(int argc, char **argv, struct parallel *p)
                                           {0}};
     int option;
     while ((option = getopt_long(argc, argv, "+j:", names, NULL)) != -1) {
+        bool valid = option != '?';
         if (option == 'j')
-            p->at_once = (unsigned)strtoul(optarg, NULL, 10);
+            valid = parse_jobs(optarg, &p->at_once);
         else if (option == 't')
-            p->timeout = (int64_t)(strtod(optarg, NULL) * (double)BOUGH_SEC);
-        else if (option == 'H')
-            p->halt = true;
-        else
+            valid = parse_seconds(optarg, &p->timeout);
+        p->halt |= option == 'H';
+        if (!valid)
             return false;
     }
     p->commands = argv + optind;
-    return p->at_once > 0 && p->timeout > 0;
+    return true;
 }
 
 int main(int argc, char **argv)
