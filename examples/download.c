@@ -1,7 +1,8 @@
 /* A downloader: some files at once, with a progress bar. What breaks is tried again, each time
  * after a longer pause, and goes on where it broke off if the server can do that and still has the
  * same file (Range, If-Range); otherwise it begins anew. Files appear under their names when they
- * are whole; whatever happens, Ctrl-C included, no half ones stay.
+ * are whole, over what had that name before. No half ones stay, whatever happens, Ctrl-C and SIGTERM
+ * included; only SIGKILL leaves a NAME.part, to be removed by hand: it could be another download's.
  *
  *     ./download [-j N] [-p] URL ...         -p: show progress even if nobody is looking
  * SPDX-License-Identifier: MIT */
@@ -30,6 +31,7 @@ struct download {
     int fd;
     curl_off_t have, total; /* bytes; total is 0 until it is known */
     bool begun;             /* this attempt has had its first bytes */
+    int write_error;        /* an errno; 0: none */
     int attempts, rc;
 };
 
@@ -39,6 +41,8 @@ struct downloads {
     bool progress;
     char **urls;
     struct bough_curl *curl;
+    struct bough_scope *scope; /* around all of them */
+    int stopped_by;            /* the signal; 0: none */
 };
 
 /* --- what curl calls; none of it may wait for a task --- */
@@ -58,6 +62,12 @@ static void begin(struct download *d)
     d->total = size > 0 ? d->have + size : 0;
 }
 
+static size_t cannot_write(struct download *d, int error)
+{
+    d->write_error = error;
+    return 0;
+}
+
 static size_t take(char *data, size_t one, size_t size, void *arg)
 {
     struct download *d = arg;
@@ -65,11 +75,13 @@ static size_t take(char *data, size_t one, size_t size, void *arg)
     if (!d->begun) {
         begin(d);
         if (ftruncate(d->fd, d->have) < 0)
-            return 0;
+            return cannot_write(d, errno);
     }
     ssize_t n = pwrite(d->fd, data, size, d->have);
-    d->have += n > 0 ? n : 0;
-    return n < 0 ? 0 : (size_t)n; /* less than all is a failure */
+    if (n < 0 || (size_t)n < size)
+        return cannot_write(d, n < 0 ? errno : ENOSPC);
+    d->have += n;
+    return size;
 }
 
 /* Of the last answer, after redirects. A weak tag (W/"...") does not promise the same bytes. */
@@ -106,8 +118,10 @@ static int attempt(struct download *d)
     curl_easy_setopt(d->easy, CURLOPT_HTTPHEADER, headers);
     d->begun = false;
     int rc = bough_curl_perform(d->curl, d->easy);
-    if (rc == 0 && !d->begun) /* an empty file */
-        rc = ftruncate(d->fd, 0) < 0 ? bough_fail(-errno, "cannot write %s", d->part) : 0;
+    if (rc == 0 && !d->begun && ftruncate(d->fd, 0) < 0) /* an empty file */
+        rc = -EIO, d->write_error = errno;
+    if (rc < 0 && rc != -ECANCELED && d->write_error)
+        rc = bough_fail(-d->write_error, "cannot write %s: %s", d->part, strerror(d->write_error));
     curl_easy_setopt(d->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     return rc;
@@ -178,12 +192,12 @@ static int fetch_into_file(struct download *d)
 {
     d->fd = open(d->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (d->fd < 0)
-        return bough_fail(-errno, "cannot make %s", d->part);
+        return bough_fail(-errno, "cannot make %s: %s", d->part, strerror(errno));
     int rc = fetch(d);
     if (close(d->fd) < 0 && rc == 0)
-        rc = bough_fail(-errno, "cannot write %s", d->part);
+        rc = bough_fail(-errno, "cannot write %s: %s", d->part, strerror(errno));
     if (rc == 0 && rename(d->part, d->name) < 0)
-        rc = bough_fail(-errno, "cannot rename %s", d->part);
+        rc = bough_fail(-errno, "cannot rename %s: %s", d->part, strerror(errno));
     if (rc < 0)
         unlink(d->part);
     return rc;
@@ -226,7 +240,7 @@ static void draw(const struct downloads *all)
     char bar[BAR + 1] = "";
     double done = 0, bytes = 0;
     unsigned files = 0;
-    for (; all->urls[files] && files < FILES_MOST; files++) {
+    for (; files < all->count; files++) {
         const struct download *d = &all->files[files];
         done += d->total > 0 ? (double)d->have / (double)d->total : 0;
         bytes += (double)d->have;
@@ -260,16 +274,60 @@ static bool name_from_url(struct download *d)
     return true;
 }
 
-/* Waits while as many run as may. */
-static int start(struct bough_nursery *n, struct downloads *all, const char *url)
+/* Before anything is fetched. One file shall not replace another of the same download. */
+static int add(struct downloads *all, const char *url)
 {
     if (all->count == FILES_MOST)
         return bough_fail(-E2BIG, "more than %d files", FILES_MOST);
-    struct download *d = &all->files[all->count++];
+    struct download *d = &all->files[all->count];
     *d = (struct download){.curl = all->curl, .url = url};
     if (!name_from_url(d))
         return bough_fail(-EINVAL, "%s: that is no name for a file", url);
-    return BOUGH_START(n, job, struct job, .all = all, .file = d);
+    for (unsigned i = 0; i < all->count; i++)
+        if (strcmp(all->files[i].name, d->name) == 0)
+            return bough_fail(-EEXIST, "%s and %s: both would be %s", all->files[i].url, url,
+                              d->name);
+    all->count++;
+    return 0;
+}
+
+static int wait_for_signals(void *arg)
+{
+    struct downloads *all = arg;
+    int rc = 0;
+    bough_with_signals (signals, &rc, SIGINT, SIGTERM) {
+        rc = bough_signals_receive(signals);
+        if (rc > 0) {
+            all->stopped_by = rc;
+            bough_scope_cancel(all->scope, "%s", bough_signal_name(rc));
+        }
+    }
+    return rc;
+}
+
+/* Waits while as many run as may. */
+static int start_all(struct bough_nursery *n, struct downloads *all)
+{
+    int rc = bough_nursery_start_service(n, wait_for_signals, all);
+    if (rc == 0 && all->progress)
+        rc = bough_nursery_start_service(n, show_progress, all);
+    for (unsigned i = 0; i < all->count && rc == 0; i++)
+        rc = BOUGH_START(n, job, struct job, .all = all, .file = &all->files[i]);
+    return rc;
+}
+
+static int fetch_all(struct downloads *all)
+{
+    int rc = 0;
+    bough_with_nursery (n, &rc, .limit = all->at_once) {
+        all->scope = bough_nursery_scope(n);
+        rc = start_all(n, all);
+    }
+    if (all->progress) {
+        draw(all);
+        fprintf(stderr, "\n");
+    }
+    return rc;
 }
 
 static int download_all(void *arg)
@@ -278,16 +336,10 @@ static int download_all(void *arg)
     int rc = bough_curl_open(&all->curl);
     if (rc < 0)
         return rc;
-    bough_with_nursery (n, &rc, .limit = all->at_once) {
-        if (all->progress)
-            rc = bough_nursery_start_service(n, show_progress, all);
-        for (char **url = all->urls; *url && rc == 0; url++)
-            rc = start(n, all, *url);
-    }
-    if (all->progress) {
-        draw(all);
-        fprintf(stderr, "\n");
-    }
+    for (char **url = all->urls; *url && rc == 0; url++)
+        rc = add(all, *url);
+    if (rc == 0)
+        rc = fetch_all(all);
     bough_curl_close(all->curl);
     return rc;
 }
@@ -296,19 +348,23 @@ int main(int argc, char **argv)
 {
     static struct downloads all = {.at_once = 4};
     int option;
+    bool valid = true;
     all.progress = isatty(STDERR_FILENO);
     while ((option = getopt(argc, argv, "j:p")) != -1) {
         if (option == 'j')
             all.at_once = (unsigned)strtoul(optarg, NULL, 10);
         all.progress |= option == 'p';
+        valid &= option != '?';
     }
     all.urls = argv + optind;
-    if (!*all.urls || all.at_once == 0) {
+    if (!valid || !*all.urls || all.at_once == 0) {
         fprintf(stderr, "usage: %s [-j N] [-p] URL ...\n", argv[0]);
         return 2;
     }
     srandom((unsigned)getpid());
     int rc = bough_run(download_all, &all);
+    if (all.stopped_by)
+        return 128 + all.stopped_by;
     if (rc < 0)
         bough_error_print(bough_error_last(), stderr);
     return rc < 0 || all.failed;
