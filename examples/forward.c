@@ -2,19 +2,23 @@
  * Each connection is a nursery with a task for each direction: an end in one direction is passed on
  * and the other goes on (half-close); a failure in one ends both. Backpressure is for free: what
  * the receiver does not take is not read. At most LIMIT connections are open, the others wait in
- * the kernel's queue. SIGTERM or Ctrl-C ends it: those that are open have 5 seconds.
+ * the kernel's queue; fewer than LIMIT if there are not two descriptors for each, so that nobody is
+ * taken who then cannot be connected. SIGTERM or Ctrl-C ends it: those that are open have 5 seconds.
  *
  *     ./forward 7000 example.org 80          then: curl -H 'Host: example.org' localhost:7000/
  *     ./forward 7000 example.org 80 100      at most 100 at once, not 1000
  * SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <bough.h>
 
 #define CONNECT (10 * BOUGH_SEC)
 #define GRACE (5 * BOUGH_SEC)
-enum { CHUNK = 16 * 1024 };
+enum { CHUNK = 16 * 1024, OWN_DESCRIPTORS = 32 };
 
 struct forwarder {
     unsigned port;
@@ -127,19 +131,53 @@ static int program(void *arg)
     return rc;
 }
 
+/* As many connections as the limit of descriptors has room for, which we raise as far as we may. */
+static unsigned connections_most(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 1;
+    rlim_t before = files.rlim_cur;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        files.rlim_cur = before;
+    if (files.rlim_cur < OWN_DESCRIPTORS + 2)
+        return 1;
+    rlim_t most = (files.rlim_cur - OWN_DESCRIPTORS) / 2;
+    return most < UINT_MAX ? (unsigned)most : UINT_MAX;
+}
+
+/* All of it is a number, and no more than 'most'. */
+static bool number(const char *text, unsigned long most, unsigned *ret_number)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    *ret_number = (unsigned)n;
+    return isdigit((unsigned char)*text) && !*end && n <= most;
+}
+
+static bool parse(int argc, char **argv, struct forwarder *f)
+{
+    if (argc < 4 || argc > 5)
+        return false;
+    f->to_host = argv[2];
+    return number(argv[1], 65535, &f->port) && number(argv[3], 65535, &f->to_port) &&
+           (argc == 4 || number(argv[4], UINT_MAX, &f->limit)) && f->to_port > 0 && f->limit > 0;
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc < 4 || argc > 5) {
+    struct forwarder f = {.limit = 1000};
+    if (!parse(argc, argv, &f)) {
         fprintf(stderr, "usage: %s PORT TO-HOST TO-PORT [LIMIT]\n", argv[0]);
         return 2;
     }
-    struct forwarder f = {
-        .port = (unsigned)strtoul(argv[1], NULL, 10),
-        .to_host = argv[2],
-        .to_port = (unsigned)strtoul(argv[3], NULL, 10),
-        .limit = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 1000,
-    };
+    unsigned most = connections_most();
+    if (f.limit > most) {
+        fprintf(stderr, "at most %u connections at once: descriptors (ulimit -n)\n", most);
+        f.limit = most;
+    }
     int rc = bough_run(program, &f);
     if (rc < 0)
         bough_error_print(bough_error_last(), stderr);
