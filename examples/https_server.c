@@ -8,6 +8,7 @@
  *     ./https_server 8443 cert.pem key.pem   then: curl --cacert cert.pem https://localhost:8443/
  *     ./https_server 8080                    the same without TLS, behind a proxy that has it
  * SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,19 +133,29 @@ static int program(void *arg)
     return rc;
 }
 
+/* All of it is a number, and one that a port can have. */
+static bool parse_port(const char *text, unsigned *ret_port)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    *ret_port = (unsigned)n;
+    return isdigit((unsigned char)*text) && !*end && n <= 65535;
+}
+
 int main(int argc, char **argv)
 {
-    struct site site = {.port = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0};
+    struct site site = {0};
     struct bough_tls_options identity = {0};
     int rc = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if ((argc != 2 && argc != 4) || !parse_port(argv[1], &site.port)) {
+        fprintf(stderr, "usage: %s PORT [CERTIFICATE KEY]\n", argv[0]);
+        return 2;
+    }
     if (argc == 4) {
         identity.certificate_file = argv[2];
         identity.key_file = argv[3];
         rc = bough_tls_open(&identity, &site.tls);
-    } else if (argc > 2) {
-        fprintf(stderr, "usage: %s PORT [CERTIFICATE KEY]\n", argv[0]);
-        return 2;
     }
     if (rc == 0)
         rc = bough_run(program, &site);
