@@ -226,6 +226,18 @@ https_server() {
     ends "$server"
     says "$there/tls" "stopped after"
 }
+status_of() { status=0; timeout 60 "$@" >"$there/out" 2>"$there/err" || status=$?; }
+# refuses PROGRAM [ARGUMENT ...]: with how it is used, and does nothing.
+refuses() {
+    status_of "$@"
+    case $status in 2 | 255) ;; *) echo "$*: it ended with $status"; return 1 ;; esac
+    says "$there/err" "usage: $1"
+}
+https_server_refuses() {
+    for port in "" abc 80x -1 65536; do refuses "$build/examples/https_server" "$port"; done
+    refuses "$build/examples/https_server"
+    refuses "$build/examples/https_server" 0 cert.pem
+}
 https_server_twice() {
     start twice "$build/examples/https_server" 0
     in_flight "http://localhost:$port/slow/9"
@@ -255,6 +267,22 @@ forward() {
     kill "$server"
     ends "$server"
 }
+# Two descriptors for a connection: who is taken can be connected.
+forward_descriptors() {
+    for limit in 0 x; do refuses "$build/examples/forward" 0 localhost 80 $limit; done
+    for port in 0 x 70000; do refuses "$build/examples/forward" 0 localhost $port; done
+    start echo "$build/examples/echo_server"
+    start forward sh -c "ulimit -n 50; exec $build/examples/forward 0 localhost $port"
+    says "$there/forward" "at most 9 connections at once"
+    for i in $(seq 30); do
+        "$build/examples/fetch" localhost "$port" "hello number $i" >"$there/forward.$i" &
+        clients="${clients:-} $!"
+    done
+    for client in $clients; do wait "$client"; done
+    kill "$server"
+    ends "$server"
+    fails grep "failed" "$there/forward"
+}
 forward_limits() {
     start hello "$build/examples/http_hello" 0
     start narrow "$build/examples/forward" 0 localhost "$port" 1
@@ -275,7 +303,6 @@ forward_limits() {
     says "$there/last" "tick 5"
     ends "$server"
 }
-status_of() { status=0; timeout 60 "$@" >"$there/out" 2>"$there/err" || status=$?; }
 parallel() {
     status_of "$build/examples/parallel" -j 3 'echo a; sleep 0.1; echo b' 'echo c; echo e >&2; sleep 0.1; echo d' 'exit 3'
     is "$status" 1
@@ -297,6 +324,17 @@ parallel() {
     status_of "$build/examples/parallel" -j 4 --halt 'sleep 100' 'false' 'sleep 100'
     is "$status" 1
     is "$(grep -c failed "$there/err")" 1
+}
+parallel_refuses() {
+    for jobs in 0 -1 x 4x; do refuses "$build/examples/parallel" -j $jobs true; done
+    for time in 0 -1 x 1s; do refuses "$build/examples/parallel" --timeout $time true; done
+    # What cannot be handed on is not lost in silence: neither a little, nor more than a buffer.
+    for lines in 1 100000; do
+        status=0
+        timeout 60 "$build/examples/parallel" "seq $lines" >/dev/full 2>"$there/err" || status=$?
+        is "$status" 1
+        says "$there/err" "cannot copy the output: No space left on device"
+    done
 }
 parallel_at_once() { # in a directory, where each makes a file while it runs
     mkdir "$there/running"
@@ -344,6 +382,28 @@ download() {
     kill -INT "$server"
     fails ends "$server"
     is "$(echo *)" "a b c d f"
+}
+# It is stopped by SIGTERM; a name that is taken, twice.
+download_leaves() {
+    start flaky "$build/tests/project/flaky"
+    url=http://127.0.0.1:$port
+    mkdir -p "$there/leaves" && cd "$there/leaves"
+    "$build/examples/download" "$url/hang/a" >"$there/hang" 2>&1 &
+    server=$! servers="$servers $!"
+    await "$there/flaky" "/hang/a"
+    kill "$server"
+    status=0
+    ends "$server" || status=$?
+    is "$status" 143
+    status_of "$build/examples/download" "$url/whole/b" "$url/break/b"
+    is "$status" 1
+    says "$there/err" "both would be b"
+    is "$(echo *)" "*"
+    : >c.part
+    status_of "$build/examples/download" "$url/whole/c"
+    is "$status" 1
+    says "$there/err" "cannot make c.part: File exists"
+    is "$(echo *)" "c.part"
 }
 curl_fetch() {
     export NO_PROXY='*'
@@ -441,14 +501,19 @@ check "echo_server answers fetch, and Ctrl-C ends it" isolated echo_server
 check "fetch says why it cannot connect" fetch_fails
 with "$build/examples/https_server" openssl curl wrk -- \
     "https_server stands a load without an error, and lets requests end at SIGTERM" https_server
+with "$build/examples/https_server" -- "https_server refuses what is no port" https_server_refuses
 with "$build/examples/https_server" curl -- "https_server cancels them at the second" https_server_twice
 with "$build/examples/fetch" -- "forward passes bytes and ends both ways" forward
+with "$build/examples/fetch" -- "forward takes no more than it has descriptors for" forward_descriptors
 with "$build/examples/http_hello" curl -- "forward keeps its limit, and lets connections end" forward_limits
 with "$build/examples/parallel" -- "parallel keeps outputs together, and counts failures" parallel
+with "$build/examples/parallel" -- "parallel says what it does not understand, and what it cannot write" parallel_refuses
 with "$build/examples/parallel" -- "parallel runs so many at once" parallel_at_once
 with "$build/examples/parallel" -- "parallel leaves no process behind at Ctrl-C" parallel_stops
 with "$build/examples/download" "$build/tests/project/flaky" -- \
     "download tries again, resumes, and leaves no half files" download
+with "$build/examples/download" "$build/tests/project/flaky" -- \
+    "download leaves nothing at SIGTERM, and overwrites none of its own files" download_leaves
 with "$build/examples/curl_fetch" "$build/examples/http_hello" -- \
     "curl_fetch fetches pages, and says why it cannot connect" curl_fetch
 with "$build/examples/ares_lookup" -- "ares_lookup finds what there is, and says what it cannot find" ares_lookup
