@@ -30,6 +30,7 @@ struct download {
     CURL *easy;
     int fd;
     curl_off_t have, total; /* bytes; total is 0 until it is known */
+    curl_off_t from;        /* where this answer says that it begins; < 0: it does not say */
     bool begun;             /* this attempt has had its first bytes */
     int write_error;        /* an errno; 0: none */
     int attempts, rc;
@@ -48,8 +49,9 @@ struct downloads {
 /* --- what curl calls; none of it may wait for a task --- */
 
 /* The answer to a range is the rest (206), or all of it (200): then it is another file by now, or
- * the server does not know ranges. */
-static void begin(struct download *d)
+ * the server does not know ranges. A rest may begin before what was asked for, but not behind it:
+ * false. */
+static bool begin(struct download *d)
 {
     long status = 0;
     curl_off_t size = 0;
@@ -58,8 +60,13 @@ static void begin(struct download *d)
     curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status != 206)
         d->have = 0;
+    else if (d->from > d->have)
+        return false;
+    else if (d->from >= 0)
+        d->have = d->from;
     curl_easy_getinfo(d->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     d->total = size > 0 ? d->have + size : 0;
+    return true;
 }
 
 static size_t cannot_write(struct download *d, int error)
@@ -73,7 +80,8 @@ static size_t take(char *data, size_t one, size_t size, void *arg)
     struct download *d = arg;
     size *= one;
     if (!d->begun) {
-        begin(d);
+        if (!begin(d))
+            return cannot_write(d, EPROTO);
         if (ftruncate(d->fd, d->have) < 0)
             return cannot_write(d, errno);
     }
@@ -90,7 +98,9 @@ static size_t look_at_header(char *line, size_t one, size_t size, void *arg)
     struct download *d = arg;
     size *= one;
     if (size >= 5 && strncmp(line, "HTTP/", 5) == 0)
-        d->tag[0] = '\0';
+        d->tag[0] = '\0', d->from = -1;
+    if (size > 21 && strncasecmp(line, "Content-Range: bytes ", 21) == 0)
+        d->from = strtoll(line + 21, NULL, 10);
     if (size < 5 || size - 5 >= sizeof(d->tag) || strncasecmp(line, "ETag:", 5) != 0)
         return size;
     size_t start = 5, end = size;
@@ -117,6 +127,7 @@ static int attempt(struct download *d)
     curl_easy_setopt(d->easy, CURLOPT_RANGE, headers ? range : NULL);
     curl_easy_setopt(d->easy, CURLOPT_HTTPHEADER, headers);
     d->begun = false;
+    d->from = -1;
     int rc = bough_curl_perform(d->curl, d->easy);
     if (rc == 0 && !d->begun && ftruncate(d->fd, 0) < 0) /* an empty file */
         rc = -EIO, d->write_error = errno;

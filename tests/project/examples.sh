@@ -366,22 +366,22 @@ download() {
     url=http://127.0.0.1:$port
     mkdir -p "$there/files" && cd "$there/files"
     status_of "$build/examples/download" -p -j 2 "$url/whole/a" "$url/break/b" "$url/resume/c" "$url/busy/d" \
-        "$url/gone/e" "$url/whole/f"
+        "$url/gone/e" "$url/whole/f" "$url/early/h"
     is "$status" 1
     says "$there/out" "a: 300000 bytes, attempt 1" "b: 300000 bytes, attempt 3" "c: 300000 bytes, attempt 3" \
-        "d: 300000 bytes, attempt 3"
-    says "$there/err" "e: " "404" "] 6/6 files, 1.5 MB"
+        "d: 300000 bytes, attempt 3" "h: 300000 bytes, attempt 3"
+    says "$there/err" "e: " "404" "] 7/7 files, 1.8 MB"
     says "$there/flaky" '/resume/c bytes=150000- "one"' '/resume/c bytes=225000- "one"' "at once: 2"
     fails grep "at once: 3" "$there/flaky"
-    for file in a b c d f; do is "$(cksum <$file)" "$(cksum <a)"; done
-    is "$(echo *)" "a b c d f"
+    for file in a b c d f h; do is "$(cksum <$file)" "$(cksum <a)"; done
+    is "$(echo *)" "a b c d f h"
 
     env --default-signal=INT "$build/examples/download" "$url/hang/g" >"$there/hang" 2>&1 &
     server=$! servers="$servers $!"
     await "$there/flaky" "/hang/g"
     kill -INT "$server"
     fails ends "$server"
-    is "$(echo *)" "a b c d f"
+    is "$(echo *)" "a b c d f h"
 }
 # It is stopped by SIGTERM; a name that is taken, twice.
 download_leaves() {

@@ -3,7 +3,8 @@
  *
  *     /whole/NAME    just answers                 /break/NAME   the first two answers are cut short
  *     /busy/NAME     503, twice, then answers     /resume/NAME  the same, and it knows ranges
- *     /hang/NAME     half of it, and silence      all else      404
+ *     /hang/NAME     half of it, and silence      /early/NAME   as /resume/, but from before it
+ *     all else       404
  *
  * It prints what it is asked, and how many are being answered if that is a record.
  * SPDX-License-Identifier: MIT */
@@ -40,10 +41,16 @@ static bool begins(const char *text, const char *with)
 static int send_piece(struct bough_http_response *response, int from, int to)
 {
     static char all[SIZE];
+    char range[64];
     struct bough_stream *out;
     for (int i = 0; i < SIZE; i++)
         all[i] = (char)(i * 7 + i / 251);
-    int rc = bough_http_response_begin(response, from ? 206 : 200, SIZE - from, &out);
+    int rc = 0;
+    snprintf(range, sizeof(range), "bytes %d-%d/%d", from, SIZE - 1, SIZE);
+    if (from)
+        rc = bough_http_response_add(response, "Content-Range", range);
+    if (rc == 0)
+        rc = bough_http_response_begin(response, from ? 206 : 200, SIZE - from, &out);
     return rc < 0 ? rc : bough_stream_send_all(out, all + from, (size_t)(to - from));
 }
 
@@ -57,12 +64,12 @@ static int answer_by_name(const struct bough_http_request *request,
     printf("%s %s %s\n", target, range ? range : "-", tag ? tag : "-");
     if (begins(target, "/busy/") && n <= 2)
         return bough_http_response_send(response, 503, NULL, 0);
-    if (begins(target, "/resume/")) {
+    if (begins(target, "/resume/") || begins(target, "/early/")) {
         int rc = bough_http_response_add(response, "ETag", "\"one\"");
         if (rc < 0)
             return rc;
         if (range && tag && strcmp(tag, "\"one\"") == 0)
-            from = atoi(range + strlen("bytes="));
+            from = atoi(range + strlen("bytes=")) / (begins(target, "/early/") ? 2 : 1);
     }
     if (begins(target, "/hang/")) {
         int rc = send_piece(response, 0, SIZE / 2);
@@ -70,7 +77,7 @@ static int answer_by_name(const struct bough_http_request *request,
     }
     if (begins(target, "/whole/") || begins(target, "/busy/"))
         return send_piece(response, from, SIZE);
-    if (!begins(target, "/break/") && !begins(target, "/resume/"))
+    if (!begins(target, "/break/") && !begins(target, "/resume/") && !begins(target, "/early/"))
         return bough_http_response_send(response, 404, NULL, 0);
     return send_piece(response, from, n > 2 ? SIZE : from + (SIZE - from) / 2);
 }
