@@ -34,6 +34,8 @@
  *  - Stopping is SIGTERM (and SIGCONT, in case it is stopped), after the grace (5 s) SIGKILL, and
  *    then the wait for its end. Cancels do not cut that short. Its input is closed first; its
  *    output is not, but nobody may be reading it.
+ *  - If we are killed ourselves (by SIGKILL, or by SIGTERM where nobody receives it) nobody stops
+ *    them, and they go on. So receive SIGTERM (bough/signal.h).
  *  - A process that exits with other than 0, or is killed by a signal, is an error, -EOWNERDEAD,
  *    with the detail in words; unless .any_status is set, or it was us who sent that signal, or
  *    stopped it.
