@@ -1,8 +1,9 @@
 /* A downloader: some files at once, with a progress bar. What breaks is tried again, each time
  * after a longer pause, and goes on where it broke off if the server can do that and still has the
  * same file (Range, If-Range); otherwise it begins anew. Files appear under their names when they
- * are whole, over what had that name before. No half ones stay, whatever happens, Ctrl-C and SIGTERM
- * included; only SIGKILL leaves a NAME.part, to be removed by hand: it could be another download's.
+ * are whole, over what had that name before. No half ones stay, whatever happens, Ctrl-C and
+ * SIGTERM included; only SIGKILL leaves a NAME.part, to be removed by hand: it could be another
+ * download's.
  *
  *     ./download [-j N] [-p] URL ...         -p: show progress even if nobody is looking
  * SPDX-License-Identifier: MIT */

@@ -2,8 +2,8 @@
  * Each connection is a nursery with a task for each direction: an end in one direction is passed on
  * and the other goes on (half-close); a failure in one ends both. Backpressure is for free: what
  * the receiver does not take is not read. At most LIMIT connections are open, the others wait in
- * the kernel's queue; fewer than LIMIT if there are not two descriptors for each, so that nobody is
- * taken who then cannot be connected. SIGTERM or Ctrl-C ends it: those that are open have 5 seconds.
+ * the kernel's queue; fewer if there are not two descriptors for each, so that nobody is taken who
+ * then cannot be connected. SIGTERM or Ctrl-C ends it: those that are open have 5 seconds.
  *
  *     ./forward 7000 example.org 80          then: curl -H 'Host: example.org' localhost:7000/
  *     ./forward 7000 example.org 80 100      at most 100 at once, not 1000
