@@ -75,7 +75,9 @@ void bough_file_free(struct bough_file *f);
 /* --- reading and writing --- */
 
 /* Read up to 'size' bytes, at the file's position, which moves on, or at 'offset'. The number of
- * bytes, fewer only before the end (or if a signal or an error came after some); 0: the end. */
+ * bytes, fewer only before the end (or if a signal or an error came after some): so of a pipe it
+ * waits for all of them (bough_fd_stream_open() does not); 0: the end. At an offset, here and
+ * below, -ESPIPE: it has no positions, such as a pipe. */
 BOUGH_MUST_CHECK int bough_file_read(struct bough_file *f, void *ret_data, size_t size);
 BOUGH_MUST_CHECK int bough_file_pread(struct bough_file *f, void *ret_data, size_t size,
                                       int64_t offset);

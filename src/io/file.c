@@ -23,6 +23,7 @@ struct bough_file {
     int shared;   /* what calls that are under way use, after a close */
     unsigned in;  /* calls that are under way */
     bool no_wait; /* reads may ask for what is cached */
+    bool flows;   /* a pipe or the like, without positions */
     bool orphan;  /* freed, with calls under way */
 };
 
@@ -49,6 +50,7 @@ int bough_file_adopt(int fd, struct bough_file **ret_file)
     if (!f)
         return bough_fail_text(-ENOMEM, "no memory for a file");
     *f = (struct bough_file){.fd = fd, .shared = fd, .no_wait = true};
+    f->flows = lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
     *ret_file = f;
     return 0;
 }
@@ -118,6 +120,24 @@ static int file_call(struct bough_file *f, bough_thread_fn *fn, struct bough_io_
 static int count_of(size_t size)
 {
     return size < INT_MAX ? (int)size : INT_MAX;
+}
+
+/* --- positions --- */
+
+static int bad_offset(int64_t offset)
+{
+    return bough_fail(-EINVAL, "a position before the beginning of a file: %lld",
+                      (long long)offset);
+}
+
+/* Said here, for a driver's kernel may do as if there had been no position: io_uring takes from the
+ * pipe. */
+static int no_position(const struct bough_file *f)
+{
+    int rc = bough_pass();
+    if (rc < 0)
+        return rc;
+    return f->fd < 0 ? closed() : bough_fail_text(-ESPIPE, "a pipe or the like has no positions");
 }
 
 /* --- reading --- */
@@ -193,15 +213,11 @@ int bough_file_read(struct bough_file *f, void *ret_data, size_t size)
     return read_at(f, ret_data, size, -1);
 }
 
-static int bad_offset(int64_t offset)
-{
-    return bough_fail(-EINVAL, "a position before the beginning of a file: %lld",
-                      (long long)offset);
-}
-
 int bough_file_pread(struct bough_file *f, void *ret_data, size_t size, int64_t offset)
 {
-    return offset < 0 ? bad_offset(offset) : read_at(f, ret_data, size, offset);
+    if (offset < 0)
+        return bad_offset(offset);
+    return f->flows ? no_position(f) : read_at(f, ret_data, size, offset);
 }
 
 /* --- writing --- */
@@ -229,7 +245,9 @@ int bough_file_write(struct bough_file *f, const void *data, size_t size)
 
 int bough_file_pwrite(struct bough_file *f, const void *data, size_t size, int64_t offset)
 {
-    return offset < 0 ? bad_offset(offset) : write_at(f, data, size, offset);
+    if (offset < 0)
+        return bad_offset(offset);
+    return f->flows ? no_position(f) : write_at(f, data, size, offset);
 }
 
 static int write_rest(struct bough_file *f, const char *data, size_t size)

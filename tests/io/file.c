@@ -232,6 +232,33 @@ static void park_in_thread(struct bough_nursery *n, struct waiter *w)
     usleep(20000);
 }
 
+static int read_third_byte(void *f)
+{
+    char byte;
+    return bough_file_pread(f, &byte, 1, 2);
+}
+
+IO_TEST(a_pipe_has_no_positions)
+{
+    int writer, rc = 0;
+    struct bough_file *f = slow_file(&writer), *w;
+    (void)arg;
+    CHECK_EQ(bough_file_adopt(writer, &w), 0);
+    bough_fail_after (10 * BOUGH_SEC, &rc)
+        rc = read_third_byte(f);
+    CHECK_EQ(rc, -ESPIPE);
+    CHECK_EQ(bough_file_pwrite(w, "x", 1, 2), -ESPIPE);
+    CHECK_EQ(bough_file_write(w, "y", 1), 1);
+    CHECK_EQ(read_third_byte(f), -ESPIPE); /* and takes nothing */
+    CHECK_EQ(read_byte(f), 1);
+    bough_file_free(f);
+    CHECK_EQ(read_third_byte(w), -ESPIPE);
+    CHECK_EQ(bough_file_close(w), 0);
+    CHECK_EQ(read_third_byte(w), -EBADF);
+    bough_file_free(w);
+    return 0;
+}
+
 static int check_gone_under_way(bool free_it)
 {
     int writer, rc = 0;
