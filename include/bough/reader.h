@@ -80,8 +80,8 @@ BOUGH_MUST_CHECK int bough_reader_fill(struct bough_reader *r, void *data, size_
 
 /* Take up to the first 'delimiter' and with it; *ret_data is what stood before it, with a NUL
  * behind it, of *ret_size bytes (may be NULL). 1; 0: the end, and nothing before it; -EPROTO: the
- * end, and bytes before it without a delimiter, which are left in the buffer; -EMSGSIZE: it is not
- * within the first 'limit' bytes (0: as many as the buffer holds); all are left, and
+ * end, and bytes before it without a delimiter, which are left in the buffer; -EMSGSIZE: more than
+ * 'limit' bytes are before it (0: as many as the buffer holds with it); all are left, and
  * bough_reader_skip() could skip them; -EINVAL: an empty delimiter. */
 BOUGH_MUST_CHECK int bough_reader_until(struct bough_reader *r, const void *delimiter,
                                         size_t delimiter_size, size_t limit, char **ret_data,

@@ -50,7 +50,7 @@ BOUGH_MUST_CHECK int bough_udp_open_with(const struct bough_udp_options *options
 
 /* Take 'to' for the only peer: sends need no address, and nobody else is heard. NULL: undo that
  * (and if the port, which the kernel had chosen, has been given away in that moment: -EADDRINUSE).
- * Does not block. 0, -ENETUNREACH, -EINVAL (another family), -EBADF. */
+ * Does not block. 0, -ENETUNREACH, -EAFNOSUPPORT or -EINVAL (another family), -EBADF. */
 BOUGH_MUST_CHECK int bough_udp_connect(struct bough_udp *u, const struct bough_address *to);
 
 /* Where it is bound. 0, -EBADF. */
