@@ -65,7 +65,7 @@ struct bough_unix_peer {
 };
 
 /* Who called connect() or listen() at the other end, or made the pair. Does not block. 0; -EINVAL:
- * not a Unix socket; -EBADF. */
+ * not a Unix socket; -EBADF: closed, or a stream that is over no descriptor. */
 BOUGH_MUST_CHECK int bough_unix_peer_of(const struct bough_stream *s,
                                         struct bough_unix_peer *ret_peer);
 
