@@ -74,12 +74,20 @@ static int guest_wait(struct bough_driver *driver, int64_t deadline)
     return more < 0 ? more : woken + more;
 }
 
+/* Asked before the first step: before it is looked whether anybody can ever run again. */
+static int guest_task(void *arg)
+{
+    struct bough_guest *g = arg;
+    (void)cancel_if_asked(g);
+    return g->fn(g->arg);
+}
+
 static void guest_main(void *arg)
 {
     struct bough_guest *g = arg;
     struct annotation *own = g->inside.annotation;
     fiber_entered(&g->inside);
-    g->rc = bough_run_on(g->driver, &g->options, g->fn, g->arg);
+    g->rc = bough_run_on(g->driver, &g->options, guest_task, g);
     g->ended = true;
     g->inside.annotation = own;
     fiber_leave(&g->inside, &g->outside, 0);

@@ -230,6 +230,21 @@ TEST(a_guest_may_be_cancelled_before_it_begins_and_after_its_end)
     CHECK_EQ(bough_guest_finish(g), 0);
 }
 
+static int sleep_for_ever(__attribute__((unused)) void *arg)
+{
+    return bough_sleep_forever();
+}
+
+TEST(a_guest_that_was_cancelled_before_it_begins_is_not_deadlocked)
+{
+    struct bough_guest *g;
+    CHECK_EQ(bough_guest_start(NULL, sleep_for_ever, NULL, &g), 0);
+    bough_guest_cancel(g, NULL);
+    while (bough_guest_step(g))
+        ;
+    CHECK_EQ(bough_guest_finish(g), 0);
+}
+
 static int fail(__attribute__((unused)) void *arg)
 {
     return bough_fail(-EIO, "the disk is gone");
