@@ -55,8 +55,8 @@ struct bough_file;
 BOUGH_MUST_CHECK int bough_file_open(const char *path, int flags, unsigned mode,
                                      struct bough_file **ret_file);
 
-/* Take a descriptor over, of a regular file: it is closed with it. Does not block. 0, -ENOMEM: it
- * is still yours. */
+/* Take a descriptor over, of a regular file: it is closed with it. Does not block. 0; -EBADF: it
+ * is not open; -ENOMEM: it is still yours. */
 BOUGH_MUST_CHECK int bough_file_adopt(int fd, struct bough_file **ret_file);
 
 /* The descriptor; -1: closed. It stays the file's. */

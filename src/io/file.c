@@ -46,11 +46,13 @@ static int closed(void)
 
 int bough_file_adopt(int fd, struct bough_file **ret_file)
 {
+    bool flows = lseek(fd, 0, SEEK_CUR) < 0;
+    if (flows && errno == EBADF)
+        return bough_fail(-EBADF, "descriptor %d is not open", fd);
     struct bough_file *f = sys_malloc(sizeof(*f));
     if (!f)
         return bough_fail_text(-ENOMEM, "no memory for a file");
-    *f = (struct bough_file){.fd = fd, .shared = fd, .no_wait = true};
-    f->flows = lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
+    *f = (struct bough_file){.fd = fd, .shared = fd, .no_wait = true, .flows = flows};
     *ret_file = f;
     return 0;
 }

@@ -141,9 +141,10 @@ int bough_resolve_by(struct bough_resolver *resolver, const char *host, unsigned
     struct bough_address address;
     if (!host)
         return bough_fail_text(-EINVAL, "no host to look up, but NULL");
-    if (capacity == 0 || port > 65535 || !*host)
-        return bough_fail(-EINVAL, "cannot look up \"%s\", port %u, for %u addresses", host, port,
-                          capacity);
+    if (port > 65535)
+        return bough_fail(-EINVAL, "%s: ports go up to 65535, and this is %u", host, port);
+    if (capacity == 0 || !*host)
+        return bough_fail(-EINVAL, "cannot look up \"%s\" for %u addresses", host, capacity);
     int rc = bough_address_parse(host, port, &address);
     if (rc == -EINVAL && resolver)
         return ask(resolver, host, port, ret_addresses, capacity);

@@ -211,6 +211,8 @@ static int choose_stdio(struct bough_process_options *o, bool capture)
         o->err.kind == BOUGH_STDIO_PIPE)
         return bough_fail_text(-EINVAL,
                                "bough_process_run: the other ends of its pipes would be nobody's");
+    if (o->input_size && !o->input)
+        return bough_fail_text(-EINVAL, "bough_process_run: .input is NULL, .input_size is not 0");
     if (!no_input && o->input_size)
         return bough_fail_text(-EINVAL, "bough_process_run: .input is for the default .in");
     if (no_input)

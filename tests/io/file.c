@@ -131,6 +131,18 @@ static int open_threads(void)
     return count;
 }
 
+IO_TEST(what_is_not_open_cannot_be_a_file)
+{
+    struct bough_file *f = NULL;
+    int fds[2];
+    make_pipe(fds);
+    close_both(fds);
+    CHECK_EQ(bough_file_adopt(-1, &f), -EBADF);
+    CHECK_EQ(bough_file_adopt(fds[0], &f), -EBADF);
+    CHECK(!f);
+    return 0;
+}
+
 IO_TEST(a_cached_read_needs_no_thread)
 {
     struct place p;

@@ -42,6 +42,7 @@ IO_TEST(what_makes_no_sense_is_invalid)
     CHECK_EQ(bough_resolve("", 80, &found, 1), -EINVAL);
     CHECK_EQ(bough_resolve(NULL, 80, &found, 1), -EINVAL);
     CHECK_EQ(bough_resolve("localhost", 65536, &found, 1), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "65535");
     CHECK_EQ(bough_resolve("localhost", 80, &found, 0), -EINVAL);
     CHECK_EQ(found.size, 5);
     return 0;

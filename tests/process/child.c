@@ -382,6 +382,9 @@ PROCESS_TEST(options_that_make_no_sense_are_refused)
     options = (struct bough_process_options){
         .argv = BOUGH_ARGV("true"), .in = BOUGH_NULL, .input = "x", .input_size = 1};
     CHECK_EQ(bough_process_run(&options, &r), -EINVAL);
+    options = (struct bough_process_options){.argv = BOUGH_ARGV("true"), .input_size = 1};
+    CHECK_EQ(bough_process_run(&options, &r), -EINVAL);
+    CHECK_HAS(bough_error_message(bough_error_last()), "NULL");
     return 0;
 }
 
